@@ -1,0 +1,1 @@
+"""The log-server: Filebeat documents from Kafka, indexed in ClickHouse, searched and followed over HTTP."""
