@@ -1,0 +1,91 @@
+"""Reading a spec: YAML or JSON text to a checked `ModelSpec`, and back; and the JSON Schema that editors use.
+
+A value of the wrong type or range, an unknown key and a missing one are refused here, each with the field's path, the
+value found there and the rule. Rules over several fields are `deploy.rules`; `parse_spec` applies both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import yaml
+
+from deploy.errors import Refusal, Refused
+from deploy.spec import ModelSpec
+
+SCHEMA_ID = "https://milepost.dev/schema/model-spec-v1.json"
+SPEC_BYTES_MAX = 256 * 1024
+"""A Kubernetes annotation holds at most 256 KiB, and the applied spec is kept in one."""
+
+_WHERE = re.compile(r"^(?P<rule>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
+
+
+def read_spec(text: str | bytes) -> ModelSpec:
+    """Parse YAML or JSON (JSON is YAML). Raises Refused."""
+    if len(text) > SPEC_BYTES_MAX:
+        raise Refused([Refusal("(spec)", f"{len(text)} bytes", f"a spec has at most {SPEC_BYTES_MAX} bytes")])
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Refused([Refusal("(spec)", _mark(error), f"it must be YAML or JSON: {_problem(error)}")]) from error
+    return from_document(document)
+
+
+def from_document(document: Any) -> ModelSpec:
+    """Build the spec of a decoded document. Raises Refused naming the field, the value and the rule."""
+    try:
+        return msgspec.convert(document, ModelSpec)
+    except msgspec.ValidationError as error:
+        raise Refused([_refusal(str(error), document)]) from error
+
+
+def to_document(spec: ModelSpec) -> dict[str, Any]:
+    """Return the spec as plain data; fields at their default are left out."""
+    document: dict[str, Any] = msgspec.to_builtins(spec)
+    return document
+
+
+def write_spec(spec: ModelSpec) -> str:
+    """Return the spec as YAML, in the order of the fields."""
+    return yaml.safe_dump(to_document(spec), sort_keys=False, allow_unicode=True, width=120)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a spec."""
+    schema = msgspec.json.schema(ModelSpec)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "ModelSpec"} | schema
+
+
+def _refusal(message: str, document: Any) -> Refusal:
+    match = _WHERE.match(message)
+    rule, path = (match["rule"], match["path"] or "$") if match else (message, "$")
+    unknown = re.search(r"unknown field `([^`]+)`|missing required field `([^`]+)`", rule)
+    if unknown:
+        name = unknown[1] or unknown[2]
+        path = f"{path}.{name}"
+    field = path.removeprefix("$").removeprefix(".") or "(spec)"
+    return Refusal(field, _value_at(document, path), rule[:1].lower() + rule[1:])
+
+
+def _value_at(document: Any, path: str) -> Any:
+    value = document
+    for key, index in _STEP.findall(path):
+        step: Callable[[], Any] = (lambda: value[key]) if key else (lambda: value[int(index)])  # noqa: B023
+        try:
+            value = step()
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return value
+
+
+def _mark(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "unreadable"
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "problem", None) or error)
