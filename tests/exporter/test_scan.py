@@ -1,0 +1,65 @@
+"""The line scanner reads what the stock parser reads, and refuses what is no page."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.samples import escape
+from exporter.scan import PageError, Scanned, parse_labels, scan
+
+PAGE = b"""# HELP a_total of things
+# TYPE a_total counter
+a_total{x="1",y="}{\\"\\\\\\n"} 3 1717583673123
+a_total 4
+a_total_more{x="1"} 5
+b{x="2",} 7.3400320e+07
+:tensorflow:serving:request_count{model_name="m",status="OK"} 1
+"""
+
+
+def test_only_the_wanted_names_are_read_and_no_longer_ones() -> None:
+    assert list(scan(PAGE, ["a_total"])) == [
+        Scanned("a_total", 'x="1",y="}{\\"\\\\\\n"', 3.0, 1717583673123),
+        Scanned("a_total", "", 4.0, None),
+    ]
+
+
+def test_a_page_may_begin_with_the_first_sample_and_end_without_a_line_feed() -> None:
+    assert [s.value for s in scan(b"a 1\na 2", ["a"])] == [1.0, 2.0]
+    assert [s.value for s in scan(b"b 1\na 2", ["a"])] == [2.0]
+    assert list(scan(b"", ["a"])) == []
+
+
+def test_a_leading_colon_and_a_trailing_comma_are_read() -> None:
+    found = list(scan(PAGE, [":tensorflow:serving:request_count", "b"]))
+    assert [(parse_labels(s.labels), s.value) for s in found] == [
+        ({"model_name": "m", "status": "OK"}, 1.0),
+        ({"x": "2"}, 73400320.0),
+    ]
+
+
+@pytest.mark.parametrize("line", [b"a{x=", b'a{x="1"}', b"a one", b"a{} 1 2 3"])
+def test_a_truncated_line_is_an_error_that_shows_it(line: bytes) -> None:
+    with pytest.raises(PageError, match="a"):
+        list(scan(b"# TYPE a gauge\n" + line, ["a"]))
+
+
+def test_a_label_set_that_is_none_is_an_error() -> None:
+    with pytest.raises(PageError):
+        parse_labels("x=1")
+
+
+label_values = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+)
+
+
+@given(st.lists(st.tuples(label_values, st.floats(allow_nan=False)), max_size=8))
+def test_any_rendered_page_reads_as_the_stock_parser_reads_it(rows: list[tuple[str, float]]) -> None:
+    text = "# TYPE g gauge\n" + "".join(f'g{{x="{escape(x)}"}} {value!r}\n' for x, value in rows)
+    ours = [(parse_labels(s.labels)["x"], s.value) for s in scan(text.encode(), ["g"])]
+    stock = [(s.labels["x"], s.value) for family in text_string_to_metric_families(text) for s in family.samples]
+    assert ours == stock == rows
