@@ -13,11 +13,11 @@ durations are seconds, all sizes bytes, all shares ratios, converted where they 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.families import Family, Kind, Scope
+from exporter.families import Family, Scope
 from milepost.identity import Identity
 
 _ESCAPED = re.compile(r'[\\"\n]')
@@ -203,6 +203,18 @@ class Source(Protocol):
         """Read it by `deadline` (the event loop's clock). Never raises for the world's faults: they are `error`."""
 
 
+PageParser = Callable[[bytes], Sequence[Traffic]]
+"""Reads one model server's page. Raises ValueError when the page is not that server's, truncated or too large.
+
+`exporter.sources.PARSERS` maps source names (`executor`, `wrapper`, `mlserver`, `tfserving`, `triton`, `torchserve`,
+`kserve`) to parsers, and `exporter.sources.recognise(page)` names the source whose families a page holds (None when it
+holds no known ones yet: a server that has had no request), since a port named `metrics` says nothing of who listens.
+"""
+
+IngressParser = Callable[[bytes], Sequence[IngressTraffic]]
+"""Reads the page of an Ingress controller (`exporter.sources.parse_ingress_nginx`); raises like PageParser."""
+
+
 class Containers(Protocol):
     """The containers known from the Kubernetes API, for sources that learn of them by other names."""
 
@@ -234,10 +246,3 @@ def code_class(code: str) -> str:
     if len(code) == 3 and code[0] in "12345":
         return f"{code[0]}xx"
     return _GRPC_BY_FOLDED_NAME.get(code.replace("_", "").lower(), "other")
-
-
-__all__ = [
-    "EXPORTER", "ContainerUsage", "Containers", "Family", "GpuUsage", "Histogram", "IngressTraffic", "Kind",
-    "Observation", "Samples", "Scope", "Source", "SourceResult", "Subject", "Traffic", "code_class", "escape",
-    "render_labels",
-]  # fmt: skip
