@@ -17,6 +17,8 @@ class Cluster:
     gateway: str = setting("infra/models", "`namespace/name` of the Gateway of internal models.")
     external_gateway: str = setting("infra/models-external", "`namespace/name` of the Gateway of external models.")
     domain: str = setting("models.internal", "Domain of hosts that a spec does not name: <name>-<namespace>.<domain>.")
+    service_http_port: int = setting(8000, "HTTP port of predictor Services (the operator's ENGINE_SERVER_PORT).")
+    service_grpc_port: int = setting(5001, "gRPC port of predictor Services (ENGINE_SERVER_GRPC_PORT).")
     ingress_namespace: str = setting("ingress-nginx", "Namespace of the ingress controller or Gateway pods.")
     monitoring_namespace: str = setting("monitoring", "Namespace of Prometheus.")
     monitoring: str = setting(
@@ -35,7 +37,7 @@ class Cluster:
     gpu_memory_mib: int = setting(81_920, "Memory of the largest GPU card, in MiB; no share may ask for more.")
     gpu_cards: tuple[str, ...] = setting((), "Cards by model, `model=MiB`, as in label gaia.tencent.com/gpu-model.")
     servers: tuple[str, ...] = setting((), "Own servers of seldon-config that a spec may name, `LIGHTGBM_SERVER`.")
-    default_request_timeout_max: int = setting(600, "Longest request timeout a spec may ask for, in seconds.")
+    request_seconds_max: int = setting(600, "Longest request timeout a spec may ask for, in seconds.")
     replicas_max: int = setting(100, "Most replicas a model may have.")
 
 

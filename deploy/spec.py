@@ -93,7 +93,7 @@ class Serving(_Part, frozen=True, kw_only=True):
     storage: Storage = Storage()
     resources: Resources = Resources()
     gpu: Gpu | None = None
-    probes: Probes = Probes()
+    probes: Probes | None = Probes()
     cpu_features: tuple[str, ...] | UnsetType = UNSET
     mount_secrets: dict[str, str] = {}
 
@@ -158,10 +158,10 @@ class Limits(_Part, frozen=True, kw_only=True):
 
 
 class Timeouts(_Part, frozen=True, kw_only=True):
-    """Whole seconds: to connect, and for one request through the route and the Seldon orchestrator."""
+    """Whole seconds: to connect, and for one request through the route and the Seldon orchestrator (null: theirs)."""
 
     connect_seconds: Seconds = 5
-    request_seconds: Seconds = 60
+    request_seconds: Seconds | None = 60
 
 
 class RouteSpec(_Part, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ class Network(_Part, frozen=True, kw_only=True):
 
 
 class Override(_Part, frozen=True, kw_only=True):
-    """A JSON merge patch (RFC 7386) on the rendered object of this kind; `name` when there are several."""
+    """A merge patch on the rendered object of this kind (`deploy.patch`); `name` when there are several."""
 
     kind: str
     patch: dict[str, Any]
@@ -207,13 +207,19 @@ class Override(_Part, frozen=True, kw_only=True):
 
 
 class ModelSpec(Serving, frozen=True, kw_only=True):
-    """One model: its server, its capacity, its route and everything around it."""
+    """One model: its server, its capacity, its route and everything around it.
+
+    `unit` names the single node of the graph (default: the model's name). `serviceName` pins the predictor's Service
+    (default `<name>-<predictor>`); null leaves its name to Seldon, whose rule differs by version. Likewise null for
+    `probes`, `graceSeconds`, `drainSeconds` and `logs` leaves the matter to Seldon: adopted models start so.
+    """
 
     api_version: Literal["milepost/v1"] = API_VERSION
     name: Label
     namespace: Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
     version: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=63)] | None = None
     predictor: Label = "default"
+    service_name: Label | UnsetType | None = UNSET
     unit: Label | None = None
     protocol: Protocol | None = None
     transport: Transport = "rest"
@@ -221,8 +227,8 @@ class ModelSpec(Serving, frozen=True, kw_only=True):
     autoscaling: Autoscaling | None = None
     disruption: Disruption | None = None
     priority: str | None = None
-    grace_seconds: Annotated[int, Meta(ge=1, le=3600)] = 30
-    drain_seconds: Annotated[int, Meta(ge=0, le=3600)] = 10
+    grace_seconds: Annotated[int, Meta(ge=1, le=3600)] | None = 30
+    drain_seconds: Annotated[int, Meta(ge=0, le=3600)] | None = 10
     cpu_check: CpuCheck | None = None
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
@@ -233,7 +239,7 @@ class ModelSpec(Serving, frozen=True, kw_only=True):
     explainer: Explainer | None = None
     request_log: RequestLog | None = None
     route: RouteSpec = RouteSpec()
-    logs: LogHints = LogHints()
+    logs: LogHints | None = LogHints()
     network: Network = Network()
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
