@@ -1,0 +1,152 @@
+"""A real Apache Kafka broker: one node in KRaft mode, from its own jars in Maven Central.
+
+The jars are those of org.apache.kafka:kafka_2.13 and kafka-tools with all they need, copied by Maven. The broker keeps
+its port and its data over stop, kill and restart, as a broker of a cluster does.
+"""
+
+from __future__ import annotations
+
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.parts.install import Part, Say, install, run, tool
+from tests.parts.ports import free_port
+from tests.parts.process import Process
+
+VERSION = "4.1.0"
+START_S = 90.0
+
+_ARTIFACTS = (
+    ("org.apache.kafka", "kafka_2.13", VERSION),
+    ("org.apache.kafka", "kafka-tools", VERSION),
+    ("org.slf4j", "slf4j-simple", "1.7.36"),
+)
+
+
+def _fill(folder: Path, say: Say) -> None:
+    maven = tool("mvn", "Apache Kafka")
+    tool("java", "Apache Kafka")
+    say("kafka: copying about 90 jars (54 MB) with Maven")
+    dependencies = "".join(
+        f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>"
+        for group, name, version in _ARTIFACTS
+    )
+    (folder / "pom.xml").write_text(
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<groupId>milepost.test</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>"
+        f"<dependencies>{dependencies}</dependencies></project>\n"
+    )
+    run([maven, "-B", "-q", "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'libs'}"], cwd=folder)
+
+
+PART = Part("kafka", VERSION, _fill)
+
+
+class KafkaBroker:
+    """One broker with its data in `folder`; `overrides` are lines of server.properties."""
+
+    def __init__(self, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._libs = install(PART) / "libs"
+        self.port = free_port()
+        self._properties = folder / "server.properties"
+        self._write_properties(overrides or {})
+        self.process = Process(self._java("kafka.Kafka", "-Xmx512m", str(self._properties)), log=folder / "kafka.log")
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> KafkaBroker:
+        """Start the broker and wait until it serves; formats its storage the first time."""
+        if not (self._folder / "data" / "meta.properties").exists():
+            self._format()
+        self.process.start()
+        self.process.wait_line(r"Kafka Server started", START_S)
+        self.process.wait_port(self.port)
+        return self
+
+    def stop(self) -> None:
+        """Shut the broker down in order."""
+        self.process.stop(30)
+
+    def kill(self) -> None:
+        """Kill it: nothing is flushed."""
+        self.process.kill()
+
+    def restart(self) -> None:
+        """Stop it, when it runs, and start it again with the same data on the same port."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open, nothing answers."""
+        self.process.pause()
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self.process.resume()
+
+    async def create_topic(
+        self, name: str, *, partitions: int = 1, configs: Mapping[str, str] | None = None, timeout_s: float = 30
+    ) -> str:
+        """Create a topic and return its name; raises KafkaError, also when it exists."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=int(timeout_s * 1000))
+        await admin.start()
+        try:
+            topic = NewTopic(name, partitions, 1, topic_configs=dict(configs or {}))
+            answer = await admin.create_topics([topic], timeout_ms=int(timeout_s * 1000))
+        finally:
+            await admin.close()
+        code, message = answer.topic_errors[0][1], answer.topic_errors[0][2]
+        if code != 0:
+            raise RuntimeError(f"topic {name}: Kafka's error {code}: {message}")
+        return name
+
+    def _format(self) -> None:
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        arguments = ("format", "--config", str(self._properties), "--cluster-id", cluster, "--ignore-formatted")
+        run(self._java("kafka.tools.StorageTool", "-Xmx256m", *arguments))
+
+    def _java(self, main: str, heap: str, *arguments: str) -> list[str]:
+        return [
+            "java",
+            heap,
+            # Quick to start, and quick enough for tests.
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+            "-cp",
+            f"{self._libs}/*",
+            main,
+            *arguments,
+        ]
+
+    def _write_properties(self, overrides: Mapping[str, str]) -> None:
+        controller_port = free_port()
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": str(self._folder / "data"),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "4",
+            "group.initial.rebalance.delay.ms": "0",
+            **overrides,
+        }
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
