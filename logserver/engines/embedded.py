@@ -1,0 +1,168 @@
+"""The embedded engine: chDB, a ClickHouse inside this process, on one directory. The only importer of chdb.
+
+Facts this file rests on (chdb 4.4, measured): several sessions of one path share one engine, each runs one query at a
+time and releases the GIL, so a small pool of sessions serves all threads; `Python(name)` in SQL reads the Arrow table
+that the local variable `name` of the calling Python frame holds, without a copy; query parameters are read as
+TabSeparated text, so their values are escaped like a TSV field; a streaming result cannot be cancelled while a thread
+waits in it, so a query is ended by KILL QUERY from a session of its own, found by its `log_comment` (a query id cannot
+be chosen).
+
+One directory belongs to one process, kept by a file lock: this is what keeps a zombie from writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import queue
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+from chdb.session import Session
+
+from logserver.engines import CANCELLED_CODES, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES
+from logserver.engines.literal import parameter_text, quoted
+from logserver.errors import Fatal, LogServerError, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
+from logserver.store import NO_PARAMS, UNLIMITED, Cancel, Limits, Params
+
+ARROW_SETTINGS = (
+    "output_format_arrow_low_cardinality_as_dictionary = 1, output_format_arrow_use_signed_indexes_for_dictionary = 1, "
+    "output_format_arrow_compression_method = 'none', output_format_arrow_date_as_uint16 = 0"
+)
+_ERROR_CODE = re.compile(r"Code: (\d+)")
+
+
+class EmbeddedStore:
+    """A Store on a directory of this machine; see the module's text."""
+
+    def __init__(self, directory: Path, *, sessions: int = 8, memory_bytes_max: int = 0) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock_file = _lock(directory)
+        arguments = f"?max_server_memory_usage={memory_bytes_max}" if memory_bytes_max else ""
+        self._idle: queue.LifoQueue[Session] = queue.LifoQueue()
+        self._sessions = [Session(f"{directory}/engine{arguments}") for _ in range(sessions)]
+        self._killer = Session(f"{directory}/engine{arguments}")
+        for session in self._sessions:
+            self._idle.put(session)
+
+    def select(
+        self, sql: str, params: Params = NO_PARAMS, *, limits: Limits = UNLIMITED, cancel: Cancel | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """See Store.select."""
+        tag = uuid.uuid4().hex if cancel is not None else ""
+        statement = f"{sql} SETTINGS {ARROW_SETTINGS}, log_comment = '{tag}'{_limit_settings(limits)}"
+        with self._session() as session, _translated():
+            if cancel is not None:
+                cancel.attach(lambda: self._kill(tag))
+            result = session.send_query(statement, "ArrowStream", params=_texts(params))
+            try:
+                while (cancel is None or not cancel.cancelled) and (chunk := result.fetch()) is not None:
+                    yield from pa.ipc.open_stream(pa.py_buffer(chunk.bytes()))
+            finally:
+                if cancel is not None:
+                    cancel.attach(None)
+                result.cancel()
+            if cancel is not None and cancel.cancelled:
+                raise QueryCancelled("the caller cancelled the query")
+
+    def insert(self, table: str, rows: pa.Table, *, token: str = "", query_id: str = "") -> None:
+        """See Store.insert; `query_id` is of no use in one process."""
+        del query_id
+        rows = rows.combine_chunks()  # the token is remembered block by block, and a chunk is a block
+        columns = ", ".join(f"`{name}`" for name in rows.column_names)
+        settings = "max_insert_threads = 1, max_threads = 1" + (
+            f", insert_deduplication_token = {quoted(token)}" if token else ""
+        )
+        with self._session() as session, _translated():
+            statement = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM Python(rows)"  # noqa: S608 (names of ours)
+            session.query(f"{statement} SETTINGS {settings}", "Null")
+
+    def transform(self, sql: str, rows: pa.Table) -> pa.Table:
+        """Return the result of a SELECT over `Python(rows)`, whose one thread is the caller's."""
+        statement = f"{sql} SETTINGS max_threads = 1, {ARROW_SETTINGS}"
+        with self._session() as session, _translated():
+            result = session.query(statement, "ArrowStream")
+            return pa.ipc.open_stream(pa.py_buffer(result.bytes())).read_all()
+
+    def execute(self, sql: str, params: Params = NO_PARAMS) -> None:
+        """See Store.execute."""
+        with self._session() as session, _translated():
+            session.query(sql, "Null", params=_texts(params))
+
+    def close(self) -> None:
+        """End the sessions and give the directory back."""
+        for session in (*self._sessions, self._killer):
+            session.close()
+        self._lock_file.close()
+
+    def _kill(self, tag: str) -> None:
+        """End the query with this comment; on a session of its own, since the pool may be all in use."""
+        self._killer.query(f"KILL QUERY WHERE Settings['log_comment'] = '{tag}' ASYNC", "Null")
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[Session]:
+        session = self._idle.get()
+        try:
+            yield session
+        finally:
+            self._idle.put(session)
+
+
+def _lock(directory: Path) -> IO[str]:
+    """Return the locked file of the directory; raises Fatal when another process holds it."""
+    file = (directory / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise Fatal(
+            f"{directory} is in use by another log-server; give each its own --store-path or use a server"
+        ) from error
+    return file
+
+
+def _texts(params: Params) -> dict[str, str]:
+    return {name: parameter_text(value) for name, value in params.items()}
+
+
+def _limit_settings(limits: Limits) -> str:
+    settings = ""
+    if limits.time_s:
+        settings += f", max_execution_time = {limits.time_s:.3f}"
+    if limits.rows:
+        settings += f", max_result_rows = {limits.rows}, result_overflow_mode = 'throw'"
+    if limits.read_rows:
+        settings += f", max_rows_to_read = {limits.read_rows}, read_overflow_mode = 'throw'"
+    if limits.memory_bytes:
+        settings += f", max_memory_usage = {limits.memory_bytes}"
+    return settings
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Translate the engine's errors; chdb has two classes named ChdbError, both are RuntimeErrors."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise _translate(str(error)) from error
+
+
+def _translate(message: str) -> LogServerError:
+    found = _ERROR_CODE.search(message)
+    code = int(found[1]) if found else 0
+    for codes, cls in _ERRORS:
+        if code in codes:
+            return cls(message)
+    return Rejected(message)
+
+
+_ERRORS: tuple[tuple[frozenset[int], type[LogServerError]], ...] = (
+    (TIMEOUT_CODES, QueryTimeout),
+    (TOO_LARGE_CODES, QueryTooLarge),
+    (CANCELLED_CODES, QueryCancelled),
+    (TRANSIENT_CODES, Transient),
+)
