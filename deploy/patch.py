@@ -39,7 +39,12 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def difference(old: Any, new: Any) -> Any:
-    """Return the patch that turns `old` into `new`; an empty mapping when they are equal mappings."""
+    """Return the patch that turns `old` into `new`; an empty mapping when they are equal mappings.
+
+    Raises PatchError where a list became a mapping, which no patch can say.
+    """
+    if isinstance(old, list) and isinstance(new, dict):
+        raise PatchError("a list cannot be patched into a mapping")
     if isinstance(old, dict) and isinstance(new, dict):
         return _difference_of_mappings(old, new)
     if isinstance(old, list) and isinstance(new, list) and (keys := _same_items(old, new)) is not None:
@@ -64,8 +69,11 @@ def _same_items(old: list[Any], new: list[Any]) -> list[str] | None:
     names = [item.get("name") for item in old]
     if names != [item.get("name") for item in new]:
         return None
-    named = all(isinstance(name, str) and not name.isdigit() for name in names) and len(set(names)) == len(names)
-    return [str(name) for name in names] if named else [str(index) for index in range(len(old))]
+    if any(isinstance(name, str) and name.isdigit() for name in names):
+        return None
+    if all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
+        return [str(name) for name in names]
+    return [str(index) for index in range(len(old))]
 
 
 def _merge_items(target: list[Any], patch: dict[str, Any]) -> list[Any]:
@@ -79,7 +87,8 @@ def _merge_items(target: list[Any], patch: dict[str, Any]) -> list[Any]:
             named = {} if key.isdigit() else {"name": key}
             items.append(merge(named, value))
         else:
-            items[_present(items, index, key)] = merge(items[index], value)
+            index = _present(items, index, key)
+            items[index] = merge(items[index], value)
     return [item for index, item in enumerate(items) if index not in removed]
 
 

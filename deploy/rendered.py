@@ -5,9 +5,12 @@ A `KubeObject` is exactly what is sent to the API server. It is a value between 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+import yaml
 
 from deploy.errors import Broken
 
@@ -84,3 +87,16 @@ def collection_path(api_version: str, plural: str, namespace: str | None) -> str
     """Return the path of a collection; a namespace of None is for every namespace or a cluster-wide kind."""
     root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
     return f"{root}/{plural}" if namespace is None else f"{root}/namespaces/{quote(namespace)}/{plural}"
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes shared parts in full: anchors would be right but unreadable in a manifest."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(objects: Iterable[KubeObject]) -> str:
+    """Return the objects as one YAML stream that `kubectl apply -f -` reads."""
+    documents = (yaml.dump(item.body, Dumper=_Plain, sort_keys=False, width=120) for item in objects)
+    return "---\n".join(documents)

@@ -1,0 +1,110 @@
+"""Patches: the laws of merge and difference, and what a patch over rendered objects may not do."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from deploy.errors import Refused
+from deploy.patch import PatchError, difference, merge
+from deploy.render import render
+from deploy.settings import Cluster
+from deploy.spec import ModelSpec, Override, Release
+
+KEYS = st.sampled_from(["name", "a", "b", "0", "spec"])
+LEAVES = st.one_of(st.booleans(), st.integers(-3, 3), st.sampled_from(["", "x", "y", "0"]))
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=12,
+)
+NAMED = st.lists(
+    st.fixed_dictionaries({"name": st.sampled_from(["x", "y", "z"]), "v": VALUES}),
+    max_size=3,
+    unique_by=lambda i: i["name"],
+)
+DOCUMENTS = st.dictionaries(KEYS, st.one_of(VALUES, NAMED), max_size=4)
+
+
+@settings(deadline=None)
+@given(DOCUMENTS, DOCUMENTS)
+def test_the_difference_applied_to_the_old_gives_the_new(old: Any, new: Any) -> None:
+    before = copy.deepcopy((old, new))
+    try:
+        patch = difference(old, new)
+    except PatchError:
+        assume(False)
+    assert merge(old, patch) == new
+    assert (old, new) == before
+
+
+@settings(deadline=None)
+@given(DOCUMENTS)
+def test_equal_documents_have_no_difference(document: Any) -> None:
+    assert difference(document, copy.deepcopy(document)) == {}
+
+
+MERGES: list[tuple[Any, Any, Any]] = [
+    ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+    ({"a": 1}, {"a": None}, {}),
+    ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+    ({"c": [{"name": "x", "v": 1}]}, {"c": {"x": {"v": 2}}}, {"c": [{"name": "x", "v": 2}]}),
+    ({"c": [{"name": "x"}]}, {"c": {"y": {"v": 2}}}, {"c": [{"name": "x"}, {"name": "y", "v": 2}]}),
+    ({"c": [{"name": "x"}, {"name": "y"}]}, {"c": {"x": None}}, {"c": [{"name": "y"}]}),
+    ({"c": [{"v": 1}]}, {"c": {"0": {"w": 2}}}, {"c": [{"v": 1, "w": 2}]}),
+    ({"c": [{"v": 1}]}, {"c": {"1": {"w": 2}}}, {"c": [{"v": 1}, {"w": 2}]}),
+    ({"a": "text"}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+]
+
+
+@pytest.mark.parametrize(("target", "patch", "expected"), MERGES)
+def test_merge(target: Any, patch: Any, expected: Any) -> None:
+    assert merge(target, patch) == expected
+
+
+@pytest.mark.parametrize("patch", [{"c": {"7": {}}}, {"c": {"nobody": None}}])
+def test_an_item_that_is_not_there_is_named(patch: Any) -> None:
+    with pytest.raises(PatchError, match=r"no item '(7|nobody)' in a list of 1"):
+        merge({"c": [{"name": "x"}]}, patch)
+
+
+def spec(*overrides: Override, **fields: Any) -> ModelSpec:
+    base: dict[str, Any] = {"name": "m", "namespace": "n", "framework": "sklearn", "model_uri": "gs://b/m"}
+    return ModelSpec(overrides=overrides, **(base | fields))
+
+
+REFUSED: list[tuple[Override, str, str]] = [
+    (Override(kind="Ingress", patch={"metadata": {"name": "x"}}), "overrides[0].patch.metadata.name", "move"),
+    (Override(kind="Ingress", patch={"metadata": {"namespace": "x"}}), "overrides[0].patch.metadata.namespace", "move"),
+    (Override(kind="Ingress", patch={"kind": None}), "overrides[0].patch.kind", "move"),
+    (Override(kind="Ingress", patch={"metadata": {"labels": None}}), "overrides[0].patch.metadata.labels", "finds"),
+    (Override(kind="Job", patch={}), "overrides[0]", "there is Ingress/m"),
+    (Override(kind="Ingress", name="other", patch={}), "overrides[0]", "there is Ingress/m"),
+    (Override(kind="Predictor", patch={"traffic": 50}), "overrides[0].patch.traffic", "has a field"),
+    (Override(kind="Predictor", patch={"annotations": {"seldon.io/svc-name": "x"}}),
+     "overrides[0].patch.annotations.seldon.io/svc-name", "has a field"),
+    (Override(kind="Predictor", patch={"componentSpecs": {"5": {}}}), "overrides[0].patch", "no item '5'"),
+    (Override(kind="Predictor", patch={"graph": {"modelUri": None}}), "spec.predictors[0].graph.modelUri", "needs"),
+    (Override(kind="Predictor", patch={"componentSpecs": {"0": {"spec": {"containers": {"m": {"resources": {
+     "limits": {"tencent.com/vcuda-core": "150"}, "requests": {"tencent.com/vcuda-core": "150"}}}}}}}}),
+     "spec.predictors[0].componentSpecs[0].spec.containers[0].resources.limits[tencent.com/vcuda-core]", "multiple"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=[row[1] for row in REFUSED])
+def test_a_patch_is_checked_like_a_spec(row: tuple[Override, str, str]) -> None:
+    override, field, text = row
+    with pytest.raises(Refused) as caught:
+        render(spec(override), Cluster())
+    (found,) = [item for item in caught.value.refusals if item.field == field]
+    assert text in found.rule
+
+
+def test_a_predictor_patch_follows_its_own_track() -> None:
+    patch = Override(kind="Predictor", patch={"labels": {"team": "risk"}})
+    release = Release(stable=spec(predictor="r1"), candidate=spec(patch, predictor="r2"))
+    first, second = render(release, Cluster())[0].body["spec"]["predictors"]
+    assert "labels" not in first
+    assert second["labels"] == {"team": "risk"}
