@@ -13,6 +13,7 @@ import pytest
 
 from tests.parts.install import Unavailable
 from tests.parts.kafka import KafkaBroker
+from tests.parts.kubernetes import ControlPlane
 
 _Made = TypeVar("_Made")
 
@@ -34,3 +35,11 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A running Kubernetes control plane, shared: use a namespace of your own, and start what you stop."""
+    control_plane = need(lambda: ControlPlane(tmp_path_factory.mktemp("cluster")).start())
+    yield control_plane
+    control_plane.stop()
