@@ -129,17 +129,15 @@ Observation = ContainerUsage | GpuUsage | IngressTraffic
 class Samples:
     """Finished lines by family, in the order in which they came."""
 
-    __slots__ = ("count", "lines")
+    __slots__ = ("lines",)
 
     def __init__(self) -> None:
         self.lines: dict[Family, list[str]] = {}
-        self.count = 0
 
     def add(self, family: Family, subject: Subject, value: float, *labels: str) -> None:
         """Add one sample; `labels` are the values of `family.labels`, in order."""
         text = self._labels(family, subject, labels)
-        self.lines.setdefault(family, []).append(f"{family.name}{text} {value!r}\n")
-        self.count += 1
+        self.add_lines(family, f"{family.name}{text} {value!r}\n")
 
     def add_histogram(self, family: Family, subject: Subject, value: Histogram, *labels: str) -> None:
         """Add the buckets, sum and count of one histogram."""
@@ -149,23 +147,21 @@ class Samples:
         rows = [f'{prefix}le="{le}"}} {n!r}\n' for le, n in zip(bounds, value.cumulative, strict=True)]
         rows.append(f"{family.name}_sum{{{inner}}} {value.sum_s!r}\n")
         rows.append(f"{family.name}_count{{{inner}}} {value.cumulative[-1]!r}\n")
-        self.add_lines(family, "".join(rows), len(rows))
+        self.add_lines(family, "".join(rows))
 
     def add_summary(self, family: Family, subject: Subject, total: float, count: float, *labels: str) -> None:
         """Add the sum and the count of a summary without quantiles."""
         text = self._labels(family, subject, labels)
-        self.add_lines(family, f"{family.name}_sum{text} {total!r}\n{family.name}_count{text} {count!r}\n", 2)
+        self.add_lines(family, f"{family.name}_sum{text} {total!r}\n{family.name}_count{text} {count!r}\n")
 
-    def add_lines(self, family: Family, lines: str, count: int) -> None:
-        """Add `count` samples that were rendered before; each line ends with a line feed."""
+    def add_lines(self, family: Family, lines: str) -> None:
+        """Add samples that were rendered before; each line ends with a line feed."""
         self.lines.setdefault(family, []).append(lines)
-        self.count += count
 
     def extend(self, other: Samples) -> None:
         """Add all samples of another container."""
         for family, lines in other.lines.items():
             self.lines.setdefault(family, []).extend(lines)
-        self.count += other.count
 
     @staticmethod
     def _labels(family: Family, subject: Subject, labels: Sequence[str]) -> str:
