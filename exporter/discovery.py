@@ -30,6 +30,7 @@ _METRICS_PORT = re.compile(r"metrics(-.*)?")
 _TF_REST_ARG = re.compile(r"--rest_api_port=(\d+)")
 _TF_REST_PORTS = ("http", "rest", "http1")
 _TF_PATH = "/monitoring/prometheus/metrics"
+INGRESS_NGINX_PORT = 10254
 _PORT_BY_IMAGE = (("tritonserver", 8002), ("mlserver", 8082), ("torchserve", 8082))
 
 
@@ -50,16 +51,31 @@ def page_targets(pod: Pod, containers: dict[str, Subject]) -> tuple[PageTarget, 
         return ()
     orchestrated = any(c.name == ORCHESTRATOR for c in pod.spec.containers)
     elsewhere = MODEL_LABEL_V1 in labels and APP_LABEL_V1 not in labels
-    host = f"[{pod.status.pod_ip}]" if ":" in pod.status.pod_ip else pod.status.pod_ip
     return tuple(
         PageTarget(
             containers[container.name],
-            f"http://{host}:{port}{path}",
+            f"http://{_host(pod)}:{port}{path}",
             front=container.name == ORCHESTRATOR if orchestrated else not elsewhere,
         )
         for container in pod.spec.containers
         for port, path in _pages(pod, container)
     )
+
+
+def controller_page(pod: Pod) -> str:
+    """Return the URL of an ingress-nginx controller's page, "" when the pod is none or does not declare the port."""
+    labels = pod.metadata.labels or {}
+    if labels.get("app.kubernetes.io/name") != "ingress-nginx" or not pod.status.pod_ip:
+        return ""
+    for container in pod.spec.containers:
+        for port in container.ports or ():
+            if port.name in ("metrics", "prometheus") or port.container_port == INGRESS_NGINX_PORT:
+                return f"http://{_host(pod)}:{port.container_port}/metrics"
+    return ""
+
+
+def _host(pod: Pod) -> str:
+    return f"[{pod.status.pod_ip}]" if ":" in pod.status.pod_ip else pod.status.pod_ip
 
 
 def _pages(pod: Pod, container: Container) -> Iterator[tuple[int, str]]:

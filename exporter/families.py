@@ -258,7 +258,7 @@ def _vantage(name: str, where: str, *labels: str, scope: Scope = Scope.CONTAINER
 
 AT_MODEL = _vantage("model", "at the front of the model's pod, each counted once", "source", "transport")
 AT_UNIT = _vantage("unit", "at one server of the model's graph", "source", "unit", "version", "transport")
-AT_INGRESS = _vantage("ingress", "at the Ingress", "ingress", "backend", "canary", scope=Scope.PREDICTOR)
+AT_INGRESS = _vantage("ingress", "at the Ingress", "ingress", "backend", "canary", "controller", scope=Scope.PREDICTOR)
 
 # The exporter itself.
 BUILD_INFO = _own("exporter_build_info", Kind.GAUGE, "The exporter's version and mode (always 1).", "version", "mode")
@@ -275,7 +275,7 @@ SOURCE_AGE = _own(
 SOURCE_ERRORS = _own("source_errors_total", Kind.COUNTER, "Failures of the source by reason.", "source", "reason")
 SOURCE_TARGETS = _own("source_targets", Kind.GAUGE, "Pages this source reads.", "source")
 SOURCE_TARGETS_UP = _own("source_targets_up", Kind.GAUGE, "Pages this source could read.", "source")
-TARGET_UP = _cluster("model_page_up", Kind.GAUGE, "1 when the model server's own page could be read.", "source")
+TARGET_UP = _cluster("model_page_up", Kind.GAUGE, "1 when the model server's own page could be read.", "port")
 WATCH_EVENTS = _own("watch_events_total", Kind.COUNTER, "Events of the Kubernetes API.", "resource", "event")
 WATCH_OBJECTS = _own("watch_objects", Kind.GAUGE, "Objects held from the Kubernetes API.", "resource")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.discovery import ORCHESTRATOR, PageTarget, page_targets
+from exporter.discovery import ORCHESTRATOR, PageTarget, controller_page, page_targets
 from exporter.families import Family, Scope
 from exporter.gpu_request import GpuRequest, gpu_request, quantity
 from exporter.objects import Container, ContainerStatus, Pod, Terminated
@@ -49,6 +49,7 @@ class PodEntry:
     replica: bool
     containers: tuple[ContainerEntry, ...]
     targets: tuple[PageTarget, ...]
+    controller_page: str
     lines: tuple[tuple[Family, str], ...]
 
 
@@ -74,6 +75,7 @@ def pod_entry(pod: Pod) -> PodEntry:
         replica=_is_replica(pod, labels),
         containers=entries,
         targets=page_targets(pod, subjects),
+        controller_page=controller_page(pod),
         lines=(),
     )
 

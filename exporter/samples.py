@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite, isnan
 from typing import Protocol
 
 from exporter.families import Family, Scope
@@ -32,6 +33,11 @@ def escape(value: str) -> str:
 def render_labels(names: Sequence[str], values: Sequence[str]) -> str:
     """Return `a="1",b="2"`, without braces."""
     return ",".join([f'{name}="{escape(value)}"' for name, value in zip(names, values, strict=True)])
+
+
+def number(value: float) -> str:
+    """Return a sample's value as the text formats write it, so that it reads back as the same number."""
+    return repr(value) if isfinite(value) else "NaN" if isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,8 +128,26 @@ class IngressTraffic:
     duration: Histogram | None = None
 
 
-Observation = ContainerUsage | GpuUsage | IngressTraffic
-"""What a source itself returns. `Traffic` comes from a page's parser; the engine knows whose page it was."""
+@dataclass(frozen=True, slots=True)
+class ModelTraffic:
+    """What one page of one container said; `front` when the container sees whole requests to its predictor."""
+
+    subject: Subject
+    source: str
+    front: bool
+    traffic: Sequence[Traffic]
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerTraffic:
+    """What the page of one Ingress controller's pod said."""
+
+    controller: str
+    traffic: Sequence[IngressTraffic]
+
+
+Observation = ContainerUsage | GpuUsage | ModelTraffic | ControllerTraffic
+"""What a source returns. A parser gives bare `Traffic`; the reader of the page knows whose it was."""
 
 
 class Samples:
@@ -137,22 +161,22 @@ class Samples:
     def add(self, family: Family, subject: Subject, value: float, *labels: str) -> None:
         """Add one sample; `labels` are the values of `family.labels`, in order."""
         text = self._labels(family, subject, labels)
-        self.add_lines(family, f"{family.name}{text} {value!r}\n")
+        self.add_lines(family, f"{family.name}{text} {number(value)}\n")
 
     def add_histogram(self, family: Family, subject: Subject, value: Histogram, *labels: str) -> None:
         """Add the buckets, sum and count of one histogram."""
         inner = self._labels(family, subject, labels)[1:-1]
         prefix = f"{family.name}_bucket{{{inner}," if inner else f"{family.name}_bucket{{"
         bounds = [repr(float(bound)) for bound in value.bounds_s] + ["+Inf"]
-        rows = [f'{prefix}le="{le}"}} {n!r}\n' for le, n in zip(bounds, value.cumulative, strict=True)]
-        rows.append(f"{family.name}_sum{{{inner}}} {value.sum_s!r}\n")
-        rows.append(f"{family.name}_count{{{inner}}} {value.cumulative[-1]!r}\n")
+        rows = [f'{prefix}le="{le}"}} {number(n)}\n' for le, n in zip(bounds, value.cumulative, strict=True)]
+        rows.append(f"{family.name}_sum{{{inner}}} {number(value.sum_s)}\n")
+        rows.append(f"{family.name}_count{{{inner}}} {number(value.cumulative[-1])}\n")
         self.add_lines(family, "".join(rows))
 
     def add_summary(self, family: Family, subject: Subject, total: float, count: float, *labels: str) -> None:
         """Add the sum and the count of a summary without quantiles."""
         text = self._labels(family, subject, labels)
-        self.add_lines(family, f"{family.name}_sum{text} {total!r}\n{family.name}_count{text} {count!r}\n")
+        self.add_lines(family, f"{family.name}_sum{text} {number(total)}\n{family.name}_count{text} {number(count)}\n")
 
     def add_lines(self, family: Family, lines: str) -> None:
         """Add samples that were rendered before; each line ends with a line feed."""
@@ -175,7 +199,11 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class SourceResult:
-    """What one source gave at one collection. With an `error` (a short reason word) there is nothing else in it."""
+    """What one source gave at one collection.
+
+    With an `error` (a short reason word) the source is down. `failures` counts the reasons of a source of many pages,
+    some of which failed; one that reads a single thing leaves it empty.
+    """
 
     source: str
     duration_s: float
@@ -184,6 +212,7 @@ class SourceResult:
     error: str = ""
     error_detail: str = ""
     age_s: float = 0.0
+    failures: Mapping[str, int] = field(default_factory=dict)
     targets: int = 1
     targets_up: int = 1
 
