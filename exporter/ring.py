@@ -8,8 +8,7 @@ and fields are bounded, so memory is too: at 60 points a pod takes about one kil
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from math import isnan, nan
 from typing import Generic, TypeVar
@@ -109,12 +108,18 @@ class Ring:
         return [self._times[tick % self.points] for tick in self.ticks()]
 
 
-def pod_points(collection: Collection) -> Mapping[PodKey, tuple[float, float, float, float]]:
+def pod_points(collection: Collection) -> Mapping[PodKey, Sequence[float]]:
     """Return CPU, memory and GPU use of every pod: the sums of its containers."""
-    cpu: defaultdict[PodKey, float] = defaultdict(float)
-    memory: defaultdict[PodKey, float] = defaultdict(float)
-    cards: defaultdict[PodKey, float] = defaultdict(float)
-    card_memory: defaultdict[PodKey, float] = defaultdict(float)
+    points: dict[PodKey, list[float]] = {}
+    for pod, name, value in _readings(collection):
+        if value is not None:
+            point = points.setdefault(pod, [nan] * len(POD_FIELDS))
+            index = POD_FIELDS.index(name)
+            point[index] = value if isnan(point[index]) else point[index] + value
+    return points
+
+
+def _readings(collection: Collection) -> Iterator[tuple[PodKey, str, float | None]]:
     usages: dict[str, ContainerUsage] = {}
     gpus: dict[tuple[str, str], GpuUsage] = {}
     for observed in collection.observations():
@@ -125,19 +130,11 @@ def pod_points(collection: Collection) -> Mapping[PodKey, tuple[float, float, fl
             if key not in gpus or _preference(observed) < _preference(gpus[key]):
                 gpus[key] = observed
     for text, usage in usages.items():
-        if text in collection.cores:
-            cpu[_pod(usage)] += collection.cores[text]
-        if usage.memory_bytes is not None:
-            memory[_pod(usage)] += usage.memory_bytes
+        yield _pod(usage), "cpu_cores", collection.cores.get(text)
+        yield _pod(usage), "memory_bytes", usage.memory_bytes
     for gpu in gpus.values():
-        if gpu.utilisation is not None:
-            cards[_pod(gpu)] += gpu.utilisation
-        if gpu.memory_bytes is not None:
-            card_memory[_pod(gpu)] += gpu.memory_bytes
-    pods = cpu.keys() | memory.keys() | cards.keys() | card_memory.keys()
-    return {
-        pod: (cpu.get(pod, nan), memory.get(pod, nan), cards.get(pod, nan), card_memory.get(pod, nan)) for pod in pods
-    }
+        yield _pod(gpu), "gpu_cards", gpu.utilisation
+        yield _pod(gpu), "gpu_memory_bytes", gpu.memory_bytes
 
 
 def _pod(usage: ContainerUsage | GpuUsage) -> PodKey:
