@@ -260,6 +260,20 @@ AT_MODEL = _vantage("model", "at the front of the model's pod, each counted once
 AT_UNIT = _vantage("unit", "at one server of the model's graph", "source", "unit", "version", "transport")
 AT_INGRESS = _vantage("ingress", "at the Ingress", "ingress", "backend", "canary", "controller", scope=Scope.PREDICTOR)
 
+# What a model's author measures, from the Seldon Python wrapper; `metric` is the author's name for it.
+UNIT_CUSTOM = _cluster("unit_custom_total", Kind.COUNTER, "A COUNTER of the model's author.", "unit", "metric")
+UNIT_CUSTOM_VALUE = _cluster(
+    "unit_custom_value", Kind.GAUGE, "A GAUGE of the model's author; the largest of the server's workers.", "unit",
+    "metric",
+)  # fmt: skip
+UNIT_CUSTOM_SECONDS = _cluster(
+    "unit_custom_time_seconds", Kind.SUMMARY, "A TIMER of the model's author: sum and count.", "unit", "metric"
+)
+UNIT_FEEDBACK = _cluster("unit_feedback_total", Kind.COUNTER, "Feedback requests with a reward.", "unit")
+UNIT_FEEDBACK_REWARD = _cluster(
+    "unit_feedback_reward", Kind.GAUGE, "Sum of the rewards since the server's start; a reward may be negative.", "unit"
+)
+
 # The exporter itself.
 BUILD_INFO = _own("exporter_build_info", Kind.GAUGE, "The exporter's version and mode (always 1).", "version", "mode")
 SERIES = _own("exporter_series", Kind.GAUGE, "Series on this page.")

@@ -1,0 +1,1 @@
+"""The pages of other programs (model servers, ingress-nginx, GpuManager, dcgm-exporter): bytes in, figures out."""

@@ -1,0 +1,42 @@
+"""MLServer: counters of success and failure by model, and the sum of durations in seconds.
+
+Page: port 8082, `/metrics`; Seldon Core's operator moves it by MLSERVER_METRICS_PORT and MLSERVER_METRICS_ENDPOINT.
+REST and gRPC meet in MLServer's data plane, where these counters are, so each request is in them once
+(SeldonIO/MLServer v1.7 `mlserver/handlers/dataplane.py`). Its REST histogram has no model and misses gRPC: not used.
+
+Quirks: labels are `model` and `version` although its documentation says otherwise; a request that names no version
+gives the text `None`. The summary has no quantiles, and its count includes failures.
+"""
+
+from __future__ import annotations
+
+from exporter.samples import Traffic
+from exporter.sources.series import Families, Series, grouped, of_family, total
+
+SUCCESS = "model_infer_request_success"
+FAILURE = "model_infer_request_failure"
+DURATION = "model_infer_request_duration"
+FAMILIES = Families(SUCCESS, FAILURE, DURATION)
+
+
+def parse(page: bytes) -> list[Traffic]:
+    """Return one traffic per model and version. Raises PageError."""
+    found = []
+    for (model, version), series in grouped(FAMILIES.gather(page), _model).items():
+        durations = of_family(series, DURATION)
+        requests = {"2xx": total(of_family(series, SUCCESS)), "5xx": total(of_family(series, FAILURE))}
+        found.append(
+            Traffic(
+                requests=requests,
+                unit=model,
+                version=version,
+                time_sum_s=sum(one.sum for one in durations),
+                time_count=sum(one.count for one in durations),
+            )
+        )
+    return found
+
+
+def _model(one: Series) -> tuple[str, str] | None:
+    model, version = one.labels.get("model"), one.labels.get("version", "")
+    return (model, "" if version == "None" else version) if model else None
