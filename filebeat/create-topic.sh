@@ -4,7 +4,7 @@
 #   KAFKA_HOSTS=broker-1:9092,broker-2:9092 ./create-topic.sh
 #
 # Settings, all from the environment:
-#   KAFKA_TOPIC        milepost-logs
+#   KAFKA_TOPIC        logs
 #   PARTITIONS         12    the most log-server replicas that can read at once; one reads about 100,000 lines/s. Only
 #                            ever raise it: a container's key then maps to another partition, and for a moment its lines
 #                            arrive in two (the log-server orders by file offset, so nothing is shown out of order).
@@ -18,7 +18,7 @@
 set -euo pipefail
 
 : "${KAFKA_HOSTS:?set KAFKA_HOSTS to host:port[,host:port]}"
-topic=${KAFKA_TOPIC:-milepost-logs}
+topic=${KAFKA_TOPIC:-logs}
 partitions=${PARTITIONS:-12}
 replication=${REPLICATION:-3}
 bin=${KAFKA_BIN:+$KAFKA_BIN/}
