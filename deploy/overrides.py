@@ -8,7 +8,7 @@ of the SeldonDeployment that belongs to one track: such a patch follows its spec
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from deploy.errors import Refusal, Refused
@@ -17,6 +17,7 @@ from deploy.rendered import MANAGED_BY, Body, KubeObject
 from deploy.spec import Override
 
 FIXED = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"))
+ROUTES = ("Ingress", "HTTPRoute", "GRPCRoute")
 PREDICTOR = "Predictor"
 PREDICTOR_FIXED = (("name",), ("traffic",), ("shadow",), ("annotations", "seldon.io/svc-name"))
 
@@ -67,7 +68,23 @@ def _patch(item: KubeObject, override: Override, field: str) -> KubeObject:
     if any(labels.get(key) != value for key, value in MANAGED_BY.items()):
         rule = f"the labels {MANAGED_BY} must stay: the platform finds its objects by them"
         raise Refused([Refusal(f"{field}.metadata.labels", labels, rule)])
+    if item.kind in ROUTES and list(_backends(body)) != list(_backends(item.body)):
+        rule = "a patch cannot change where requests go: a rollout would be undone without a word"
+        raise Refused([Refusal(f"{field}.spec.rules", list(_backends(body)), rule)])
     return KubeObject(body)
+
+
+def _backends(value: Any) -> Iterator[Any]:
+    """Yield what stands under `backend` and `backendRefs`, in the order of the object."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("backend", "backendRefs"):
+                yield inner
+            else:
+                yield from _backends(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _backends(inner)
 
 
 def _refuse_fixed(patch: Body, fixed: Iterable[tuple[str, ...]], field: str, rule: str) -> None:

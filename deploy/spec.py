@@ -165,8 +165,12 @@ class Timeouts(_Part, frozen=True, kw_only=True):
 
 
 class RouteSpec(_Part, frozen=True, kw_only=True):
-    """Where callers reach the model. Without `host` the cluster's domain gives one host per model."""
+    """Where callers reach the model. Without `host` the cluster's domain gives one host per model.
 
+    `name` is the Ingress's or HTTPRoute's, for one that existed before the model was adopted; default: the model's.
+    """
+
+    name: Label | None = None
     exposure: Literal["internal", "external", "none"] = "internal"
     host: str | None = None
     path: str = "/"
@@ -254,7 +258,9 @@ class ModelSpec(Serving, frozen=True, kw_only=True):
 class Split(_Part, frozen=True, kw_only=True):
     """Which requests go to the candidate. A header wins over a cookie, a cookie over the percentage.
 
-    Without `headerValue` the header's value is `always` or `never`; a cookie's always is.
+    Without `headerValue` the header's value is `always` or `never`; a cookie's always is. A model without a route
+    (`exposure: none`) has its split in the predictors' `traffic` alone, which only Seldon's own Istio and Ambassador
+    integrations follow.
     """
 
     percent: Percent = 0

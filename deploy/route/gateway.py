@@ -26,7 +26,7 @@ def render(route: Route, cluster: Cluster) -> tuple[KubeObject, ...]:
         "metadata": {
             "name": route.name,
             "namespace": route.namespace,
-            "labels": dict(MANAGED_BY) | {"seldon-deployment-id": route.name},
+            "labels": dict(MANAGED_BY) | {"seldon-deployment-id": route.model},
         },
         "spec": {
             "parentRefs": [{"name": name} | ({"namespace": namespace} if namespace else {})],

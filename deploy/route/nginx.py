@@ -97,7 +97,7 @@ def _ingress(route: Route, cluster: Cluster, *, name: str, backend: Backend, ann
         "metadata": {
             "name": name,
             "namespace": route.namespace,
-            "labels": dict(MANAGED_BY) | {"seldon-deployment-id": route.name},
+            "labels": dict(MANAGED_BY) | {"seldon-deployment-id": route.model},
             "annotations": annotations,
         },
         "spec": {

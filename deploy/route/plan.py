@@ -29,9 +29,10 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Everything a renderer needs to know."""
+    """Everything a renderer needs to know. `name` is that of the route object, `model` that of the model."""
 
     name: str
+    model: str
     namespace: str
     host: str
     transport: Transport
@@ -65,7 +66,8 @@ def route_of(release: Release, cluster: Cluster, observed: Mapping[str, str]) ->
         mirror = Backend(name, port_of(spec, cluster))
     split = release.split if candidate is not None else None
     return Route(
-        name=spec.name,
+        name=spec.route.name or spec.name,
+        model=spec.name,
         namespace=spec.namespace,
         host=spec.route.host or f"{spec.name}-{spec.namespace}.{cluster.domain}",
         transport=spec.transport,

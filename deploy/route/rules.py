@@ -112,8 +112,6 @@ def _mirror(spec: ModelSpec, cluster: Cluster) -> Iterator[Refusal]:
 def _split(split: Split, release: Release) -> Iterator[Refusal]:
     if release.candidate is None and release.external is None:
         yield Refusal("split", "set", "there is no candidate and no external address to split with")
-    if release.stable.route.exposure == "none":
-        yield Refusal("split", "set", "the model has no route (route.exposure none)")
     if split.header_value is not None and split.header is None:
         yield Refusal("split.headerValue", split.header_value, "it needs split.header")
     for field, name in (("split.header", split.header), ("split.cookie", split.cookie)):

@@ -140,7 +140,6 @@ RELEASES: list[tuple[dict[str, Any], dict[str, Any], str, Any, str]] = [
     ({"stable": R1, "candidate": R2, "external": {"service": "old", "port": 80}, "split": SPLIT}, {},
      "external", "set", "one split"),
     ({"stable": R1, "split": SPLIT}, {}, "split", "set", "no candidate"),
-    ({"stable": R1 | {"route": {"exposure": "none"}}, "candidate": R2, "split": SPLIT}, {}, "split", "set", "no route"),
     ({"stable": R1, "candidate": R2, "split": {"headerValue": "x"}}, {}, "split.headerValue", "x", "needs"),
     ({"stable": R1, "candidate": R2, "split": {"header": "a b"}}, {}, "split.header", "a b", "letters"),
     ({"stable": R1, "candidate": R2, "split": {"cookie": "a;b"}}, {}, "split.cookie", "a;b", "letters"),
