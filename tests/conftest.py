@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TypeVar
 
 import pytest
 
+from tests.parts.chromium import Chromium
+from tests.parts.chromium import chromium as installed_chromium
+from tests.parts.containers import ClickHouseServer
+from tests.parts.containers import clickhouse_server as running_clickhouse
 from tests.parts.install import Unavailable
 from tests.parts.kafka import KafkaBroker
 from tests.parts.kubernetes import ControlPlane
+from tests.parts.nginx import nginx_binary
+from tests.parts.prometheus import programs
 
 _Made = TypeVar("_Made")
 
@@ -43,3 +50,32 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     control_plane = need(lambda: ControlPlane(tmp_path_factory.mktemp("cluster")).start())
     yield control_plane
     control_plane.stop()
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> dict[str, str]:
+    """The paths of prometheus, promtool, prometheus-alertmanager and amtool."""
+    return need(programs)
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """The path of nginx; start one with `tests.parts.nginx.Nginx`."""
+    return need(nginx_binary)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Chromium:
+    """The installed browser, its driver and its flags."""
+    return need(installed_chromium)
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server() -> Iterator[ClickHouseServer]:
+    """A real ClickHouse server; its tests skip, in CI too, where no container engine can be reached."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_clickhouse())
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+        yield server

@@ -23,7 +23,7 @@ def main(names: list[str]) -> int:
         try:
             place = catalog.INSTALLERS[name](_say)
         except Unavailable as reason:
-            missing += name not in catalog.OPTIONAL
+            missing += 1
             _say(f"{name}: NOT AVAILABLE: {reason}")
         else:
             _say(f"{name}: ready ({time.monotonic() - started:.1f} s) {place}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.parts import addresses, kafka, kubernetes_build
+from tests.parts.chromium import chromium
 from tests.parts.install import Part, Say, install
-
-OPTIONAL: frozenset[str] = frozenset()
-"""Parts that may be missing even in CI."""
+from tests.parts.nginx import nginx_binary
+from tests.parts.prometheus import programs
 
 
 def _folder(part: Part) -> Callable[[Say], str]:
@@ -23,6 +23,9 @@ def _addresses(_: Say) -> str:
 INSTALLERS: dict[str, Callable[[Say], str]] = {
     "kafka": _folder(kafka.PART),
     "addresses": _addresses,
+    "prometheus": lambda say: programs(say)["prometheus"],
+    "nginx": nginx_binary,
+    "chromium": lambda say: chromium(say).browser,
     "etcd": lambda _: str(kubernetes_build.etcd_binary()),
     "kwok": _folder(kubernetes_build.KWOK),
     "kubernetes": _folder(kubernetes_build.KUBERNETES),
