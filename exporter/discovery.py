@@ -30,6 +30,7 @@ _METRICS_PORT = re.compile(r"metrics(-.*)?")
 _TF_REST_ARG = re.compile(r"--rest_api_port=(\d+)")
 _TF_REST_PORTS = ("http", "rest", "http1")
 _TF_PATH = "/monitoring/prometheus/metrics"
+NODE_EXPORTER_LABELS = {"app.kubernetes.io/name": "milepost-exporter", "app.kubernetes.io/component": "node"}
 INGRESS_NGINX_PORT = 10254
 _PORT_BY_IMAGE = (("tritonserver", 8002), ("mlserver", 8082), ("torchserve", 8082))
 
@@ -70,6 +71,18 @@ def controller_page(pod: Pod) -> str:
     for container in pod.spec.containers:
         for port in container.ports or ():
             if port.name in ("metrics", "prometheus") or port.container_port == INGRESS_NGINX_PORT:
+                return f"http://{_host(pod)}:{port.container_port}/metrics"
+    return ""
+
+
+def node_exporter_page(pod: Pod) -> str:
+    """Return the URL of a Milepost node exporter's page, "" when the pod is none."""
+    labels = pod.metadata.labels or {}
+    if any(labels.get(name) != value for name, value in NODE_EXPORTER_LABELS.items()) or not pod.status.pod_ip:
+        return ""
+    for container in pod.spec.containers:
+        for port in container.ports or ():
+            if port.name in ("http", "metrics"):
                 return f"http://{_host(pod)}:{port.container_port}/metrics"
     return ""
 

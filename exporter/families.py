@@ -292,6 +292,7 @@ SOURCE_TARGETS_UP = _own("source_targets_up", Kind.GAUGE, "Pages this source cou
 TARGET_UP = _cluster("model_page_up", Kind.GAUGE, "1 when the model server's own page could be read.", "port")
 WATCH_EVENTS = _own("watch_events_total", Kind.COUNTER, "Events of the Kubernetes API.", "resource", "event")
 WATCH_OBJECTS = _own("watch_objects", Kind.GAUGE, "Objects held from the Kubernetes API.", "resource")
+WATCH_BAD_OBJECTS = _own("watch_bad_objects_total", Kind.COUNTER, "Kubernetes objects that could not be read.")
 
 FAMILIES: tuple[Family, ...] = tuple(
     family

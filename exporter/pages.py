@@ -155,7 +155,13 @@ def check_size(traffic: Sequence[Traffic] | Sequence[IngressTraffic], series_max
 
 
 def page_result(
-    name: str, started: float, outcomes: Sequence[object], out: Samples, observations: Sequence[Observation]
+    name: str,
+    started: float,
+    outcomes: Sequence[object],
+    out: Samples,
+    observations: Sequence[Observation],
+    *,
+    shown: bool = True,
 ) -> SourceResult:
     """Return the result of a source of many pages."""
     failures = [outcome for outcome in outcomes if isinstance(outcome, FetchError)]
@@ -170,6 +176,7 @@ def page_result(
         failures=Counter(failure.reason for failure in failures),
         targets=len(outcomes),
         targets_up=len(outcomes) - len(failures),
+        shown=shown,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.discovery import ORCHESTRATOR, PageTarget, controller_page, page_targets
+from exporter.discovery import ORCHESTRATOR, PageTarget, controller_page, node_exporter_page, page_targets
 from exporter.families import Family, Scope
 from exporter.gpu_request import GpuRequest, gpu_request, quantity
 from exporter.objects import Container, ContainerStatus, Pod, Terminated
@@ -50,6 +50,7 @@ class PodEntry:
     containers: tuple[ContainerEntry, ...]
     targets: tuple[PageTarget, ...]
     controller_page: str
+    node_exporter_page: str
     lines: tuple[tuple[Family, str], ...]
 
 
@@ -76,6 +77,7 @@ def pod_entry(pod: Pod) -> PodEntry:
         containers=entries,
         targets=page_targets(pod, subjects),
         controller_page=controller_page(pod),
+        node_exporter_page=node_exporter_page(pod),
         lines=(),
     )
 

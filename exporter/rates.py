@@ -11,7 +11,7 @@ from exporter.samples import ContainerUsage
 @dataclass(frozen=True, slots=True)
 class _Reading:
     at: float
-    cpu_seconds: float
+    cpu_seconds: float | None
     cores: float | None
 
 
@@ -36,11 +36,11 @@ class CpuRates:
 
     def _next(self, usage: ContainerUsage) -> _Reading | None:
         if usage.cpu_seconds is None:
-            return None if usage.cpu_cores is None else _Reading(usage.at, 0.0, usage.cpu_cores)
+            return None if usage.cpu_cores is None else _Reading(usage.at, None, usage.cpu_cores)
         before = self._last.get(usage.subject.text)
-        if before is not None and before.at == usage.at:
+        if before is None or before.cpu_seconds is None:
+            return _Reading(usage.at, usage.cpu_seconds, None)
+        if before.at == usage.at:
             return before
-        cores = None
-        if before is not None and usage.at > before.at and usage.cpu_seconds >= before.cpu_seconds:
-            cores = (usage.cpu_seconds - before.cpu_seconds) / (usage.at - before.at)
-        return _Reading(usage.at, usage.cpu_seconds, cores)
+        grown, elapsed_s = usage.cpu_seconds - before.cpu_seconds, usage.at - before.at
+        return _Reading(usage.at, usage.cpu_seconds, grown / elapsed_s if grown >= 0 and elapsed_s > 0 else None)

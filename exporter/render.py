@@ -40,7 +40,7 @@ def page(samples: Samples, own: Samples, bound: SeriesBound, *, openmetrics: boo
             series += count
             if text:
                 yield header(family, openmetrics=openmetrics) + text
-    own.add(SERIES_DROPPED, EXPORTER, bound.dropped, "series_max")
+    own.add(SERIES_DROPPED, EXPORTER, bound.dropped, "scrape.series_max")
     own_series = sum(line.count("\n") for lines in own.lines.values() for line in lines) + 1
     own.add(SERIES, EXPORTER, series + own_series)
     for family in FAMILIES:

@@ -201,7 +201,8 @@ class Samples:
 class SourceResult:
     """What one source gave at one collection.
 
-    With an `error` (a short reason word) the source is down. `failures` counts the reasons of a source of many pages,
+    With an `error` (a short reason word) the source is down. What is not `shown` feeds the JSON API's history only: it
+    is on another exporter's page. `failures` counts the reasons of a source of many pages,
     some of which failed; one that reads a single thing leaves it empty.
     """
 
@@ -215,6 +216,7 @@ class SourceResult:
     failures: Mapping[str, int] = field(default_factory=dict)
     targets: int = 1
     targets_up: int = 1
+    shown: bool = True
 
 
 class Source(Protocol):

@@ -1,0 +1,142 @@
+"""The Kubernetes API as a source: watches keep the state fed, a collection renders it.
+
+Each watched resource has one task. A resource that the cluster does not have (no SeldonDeployments: Seldon Core is not
+installed) is looked for again now and then and is no error. When the API cannot be reached the last state is served for
+`watch.stale_max`, with its age beside it; after that the source is down and its samples are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from exporter.samples import Samples, SourceResult
+from milepost.kube import KubeClient, KubeError
+from milepost.watch import Kind
+
+log = logging.getLogger(__name__)
+
+_CHANGES = {Kind.ADDED: False, Kind.MODIFIED: False, Kind.DELETED: True}
+
+
+class Holder(Protocol):
+    """Where the objects of one resource are kept."""
+
+    def __len__(self) -> int: ...
+
+    def apply(self, raw: bytes, *, deleted: bool) -> None:
+        """Take an object's newest state, or forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A collection to follow; `optional` when a cluster may not have it."""
+
+    name: str
+    path: str
+    holder: Holder
+    params: Mapping[str, str]
+    optional: bool = False
+
+
+@dataclass(slots=True)
+class WatchStatus:
+    """How one watch is doing; times are the event loop's clock."""
+
+    listed: bool = False
+    absent: bool = False
+    lost_at: float | None = None
+    lost_why: str = ""
+
+
+class KubernetesSource:
+    """The source `kubernetes`. `run` feeds it; `render` adds the state families to a page."""
+
+    name = "kubernetes"
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resources: tuple[Resource, ...],
+        render: Callable[[Samples], None],
+        *,
+        stale_max_s: float,
+        absent_retry_s: float,
+    ) -> None:
+        self._client = client
+        self.resources = resources
+        self._render = render
+        self._stale_max_s = stale_max_s
+        self._absent_retry_s = absent_retry_s
+        self.status = {resource.name: WatchStatus() for resource in resources}
+        self.events: Counter[tuple[str, str]] = Counter()
+        self.bad_objects = 0
+
+    @property
+    def complete(self) -> bool:
+        """True once every resource was listed in full, or found absent."""
+        return all(status.listed or status.absent for status in self.status.values())
+
+    async def run(self) -> None:
+        """Follow all resources for ever. Raises KubeError for what waiting cannot heal (403)."""
+        async with asyncio.TaskGroup() as group:
+            for resource in self.resources:
+                group.create_task(self._follow(resource), name=f"watch {resource.name}")
+
+    async def collect(self, deadline: float) -> SourceResult:
+        """Render the state as it is now."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        lost = [status for status in self.status.values() if status.lost_at is not None]
+        age_s = max((started - status.lost_at for status in lost if status.lost_at is not None), default=0.0)
+        if not self.complete:
+            detail = lost[0].lost_why if lost else "the first list is not complete"
+            return SourceResult(self.name, 0.0, error="starting", error_detail=detail, age_s=age_s)
+        if age_s > self._stale_max_s:
+            return SourceResult(self.name, 0.0, error="stale", error_detail=lost[0].lost_why, age_s=age_s)
+        out = Samples()
+        self._render(out)
+        return SourceResult(self.name, loop.time() - started, out, age_s=age_s)
+
+    async def _follow(self, resource: Resource) -> None:
+        status = self.status[resource.name]
+        while True:
+            try:
+                await self._watch(resource, status)
+            except KubeError as error:
+                if not resource.optional or error.status != 404:
+                    raise
+                status.absent, status.lost_at = True, None
+                log.info("the cluster has no %s; looking again in %g s", resource.name, self._absent_retry_s)
+                await asyncio.sleep(self._absent_retry_s)
+
+    async def _watch(self, resource: Resource, status: WatchStatus) -> None:
+        loop = asyncio.get_running_loop()
+        async with aclosing(self._client.watch(resource.path, resource.params)) as events:
+            async for event in events:
+                self.events[resource.name, event.kind.lower()] += 1
+                if event.kind is Kind.INTERRUPTED:
+                    if status.lost_at is None:
+                        status.lost_at, status.lost_why = loop.time(), str(event.error)
+                        log.warning("watch of %s interrupted: %s", resource.name, event.error)
+                    continue
+                status.lost_at = None
+                if event.kind is Kind.LISTED:
+                    status.listed, status.absent = True, False
+                    log.info("%s: %d listed", resource.name, len(resource.holder))
+                elif event.kind in _CHANGES:
+                    self._apply(resource, event.object, deleted=_CHANGES[event.kind])
+
+    def _apply(self, resource: Resource, raw: bytes, *, deleted: bool) -> None:
+        try:
+            resource.holder.apply(raw, deleted=deleted)
+        except (msgspec.DecodeError, ValueError) as error:
+            self.bad_objects += 1
+            log.warning("an object of %s cannot be read and is left out: %s", resource.name, error)
