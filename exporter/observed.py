@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter import families as fam
-from exporter.discovery import ORCHESTRATOR
 from exporter.families import Vantage
 from exporter.podindex import PodIndex
 from exporter.samples import (
@@ -21,6 +20,7 @@ from exporter.samples import (
     Subject,
     Traffic,
 )
+from exporter.sources.discovery import ENGINE_CONTAINER
 from milepost.identity import Identity
 
 ServiceKey = tuple[str, str]
@@ -94,7 +94,7 @@ def front_traffic(observed: ModelTraffic) -> Mapping[str, Traffic]:
     to all its units, so they are added up.
     """
     fronts = [traffic for traffic in observed.traffic if traffic.front]
-    if not fronts and observed.front and observed.subject.identity.container != ORCHESTRATOR:
+    if not fronts and observed.front and observed.subject.identity.container != ENGINE_CONTAINER:
         fronts = list(observed.traffic)
     by_transport: defaultdict[str, list[Traffic]] = defaultdict(list)
     for traffic in fronts:

@@ -9,27 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Protocol, TypeVar
 
 from exporter import families as fam
-from exporter.discovery import PageTarget
 from exporter.fetch import Fetcher, FetchError
 from exporter.samples import (
     ControllerTraffic,
-    IngressParser,
     IngressTraffic,
     ModelTraffic,
     Observation,
-    PageParser,
     Samples,
     SourceResult,
     Traffic,
 )
+from exporter.sources import nginx
+from exporter.sources.discovery import recognised
+from exporter.sources.pages import read
+from exporter.sources.wrapper import add_samples
+from exporter.targets import INGRESS_SOURCE, PageTarget
 
 Parsed = TypeVar("Parsed")
+Target = TypeVar("Target", bound="HasUrl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,103 +48,93 @@ class ModelPagesSource:
 
     name = "model-pages"
 
-    def __init__(
-        self,
-        targets: Callable[[], Iterable[PageTarget]],
-        fetcher: Fetcher,
-        bounds: PageBounds,
-        *,
-        parsers: Mapping[str, PageParser],
-        recognise: Callable[[bytes], str | None],
-    ) -> None:
+    def __init__(self, targets: Callable[[], Iterable[PageTarget]], fetcher: Fetcher, bounds: PageBounds) -> None:
         self._targets = targets
         self._fetcher = fetcher
         self._bounds = bounds
-        self._parsers = parsers
-        self._recognise = recognise
 
     async def collect(self, deadline: float) -> SourceResult:
         """Read every page."""
         started = asyncio.get_running_loop().time()
         targets = list(self._targets())
-        outcomes = await read_all([t.url for t in targets], self._parse, self._fetcher, self._bounds, deadline)
+        outcomes = await read_all(targets, self._read, self._fetcher, self._bounds, deadline)
         out = Samples()
         observations: list[Observation] = []
         for target, outcome in zip(targets, outcomes, strict=True):
-            out.add(fam.TARGET_UP, target.subject, int(not isinstance(outcome, FetchError)), _port(target.url))
-            if not isinstance(outcome, FetchError) and outcome[1]:
-                observations.append(ModelTraffic(target.subject, outcome[0], target.front, outcome[1]))
+            out.add(fam.TARGET_UP, target.subject, int(not isinstance(outcome, FetchError)), str(target.port))
+            if not isinstance(outcome, FetchError):
+                observations.append(outcome[0])
+                out.extend(outcome[1])
         return page_result(self.name, started, outcomes, out, observations)
 
-    def _parse(self, page: bytes) -> tuple[str, Sequence[Traffic]]:
-        source = self._recognise(page)
-        if source is None:
-            return "", ()
-        traffic = self._parsers[source](page)
+    def _read(self, target: PageTarget, page: bytes) -> tuple[ModelTraffic, Samples]:
+        source = recognised(target.source, page)
+        traffic = read(source, page, target.images)
         check_size(traffic, self._bounds.series_max)
-        return source, traffic
+        custom = Samples()
+        if source == "wrapper":
+            add_samples(custom, target.subject, page)
+        return ModelTraffic(target.subject, source, target.front, traffic), custom
 
 
 class IngressPagesSource:
-    """The source `ingress-nginx`; `targets` gives (pod name, URL) of the controllers at this moment."""
+    """The source `ingress-nginx`; `targets` gives the pages of the controllers at this moment."""
 
-    name = "ingress-nginx"
+    name = INGRESS_SOURCE
 
-    def __init__(
-        self,
-        targets: Callable[[], Iterable[tuple[str, str]]],
-        fetcher: Fetcher,
-        bounds: PageBounds,
-        *,
-        parse: IngressParser,
-    ) -> None:
+    def __init__(self, targets: Callable[[], Iterable[PageTarget]], fetcher: Fetcher, bounds: PageBounds) -> None:
         self._targets = targets
         self._fetcher = fetcher
         self._bounds = bounds
-        self._parse_page = parse
 
     async def collect(self, deadline: float) -> SourceResult:
         """Read every controller's page."""
         started = asyncio.get_running_loop().time()
-        targets = list(self._targets())
-        outcomes = await read_all([url for _, url in targets], self._parse, self._fetcher, self._bounds, deadline)
-        observations: list[Observation] = [
-            ControllerTraffic(pod, outcome)
-            for (pod, _), outcome in zip(targets, outcomes, strict=True)
-            if not isinstance(outcome, FetchError)
-        ]
+        outcomes = await read_all(list(self._targets()), self._read, self._fetcher, self._bounds, deadline)
+        observations: list[Observation] = [each for each in outcomes if not isinstance(each, FetchError)]
         return page_result(self.name, started, outcomes, Samples(), observations)
 
-    def _parse(self, page: bytes) -> Sequence[IngressTraffic]:
-        traffic = self._parse_page(page)
+    def _read(self, target: PageTarget, page: bytes) -> ControllerTraffic:
+        traffic = nginx.parse(page)
         check_size(traffic, self._bounds.series_max)
-        return traffic
+        return ControllerTraffic(target.subject.identity.pod, traffic)
+
+
+class HasUrl(Protocol):
+    """Anything with a page."""
+
+    @property
+    def url(self) -> str:
+        """The address of the page."""
 
 
 async def read_all(
-    urls: Sequence[str],
-    parse: Callable[[bytes], Parsed],
+    targets: Sequence[Target],
+    parse: Callable[[Target, bytes], Parsed],
     fetcher: Fetcher,
     bounds: PageBounds,
     deadline: float,
 ) -> list[Parsed | FetchError]:
-    """Return what each page parsed to, or why not, in the order of `urls`; at most `concurrency` are open at once."""
+    """Return what each page parsed to, or why not, in the order of `targets`; at most `concurrency` are open at once.
+
+    `parse` may raise ValueError (the page is not what it should be) or FetchError.
+    """
     loop = asyncio.get_running_loop()
-    outcomes: list[Parsed | FetchError] = [FetchError("deadline", "never asked")] * len(urls)
-    waiting = iter(enumerate(urls))
+    outcomes: list[Parsed | FetchError] = [FetchError("deadline", "never asked")] * len(targets)
+    waiting = iter(enumerate(targets))
 
     async def work() -> None:
-        for index, url in waiting:
+        for index, target in waiting:
             try:
-                page = await fetcher.get(url, timeout_s=min(bounds.timeout_s, deadline - loop.time()))
-                outcomes[index] = parse(page)
+                page = await fetcher.get(target.url, timeout_s=min(bounds.timeout_s, deadline - loop.time()))
+                outcomes[index] = parse(target, page)
             except FetchError as error:
                 outcomes[index] = error
             except ValueError as error:
-                outcomes[index] = FetchError("page", f"{url}: {error}")
+                outcomes[index] = FetchError("page", f"{target.url}: {error}")
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(bounds.concurrency, len(urls))):
+        for _ in range(min(bounds.concurrency, len(targets))):
             group.create_task(work())
     return outcomes
 
@@ -178,7 +170,3 @@ def page_result(
         targets_up=len(outcomes) - len(failures),
         shown=shown,
     )
-
-
-def _port(url: str) -> str:
-    return str(urlsplit(url).port or "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from exporter import families as fam
 from exporter.fetch import Fetcher, FetchError
@@ -16,6 +17,13 @@ from exporter.pages import PageBounds, page_result, read_all
 from exporter.podindex import PodIndex
 from exporter.samples import ContainerUsage, GpuUsage, Observation, Samples, SourceResult, Subject
 from exporter.scan import parse_labels, scan
+
+
+@dataclass(frozen=True, slots=True)
+class NodeExporterPage:
+    """The page of one node exporter."""
+
+    url: str
 
 
 class NodeExportersSource:
@@ -34,14 +42,16 @@ class NodeExportersSource:
     async def collect(self, deadline: float) -> SourceResult:
         """Read every node exporter's page."""
         started = asyncio.get_running_loop().time()
-        outcomes = await read_all(list(self._targets()), self._parse, self._fetcher, self._bounds, deadline)
+        outcomes = await read_all(
+            list(map(NodeExporterPage, self._targets())), self._read, self._fetcher, self._bounds, deadline
+        )
         read: list[Observation] = []
         for outcome in outcomes:
             if not isinstance(outcome, FetchError):
                 read += outcome
         return page_result(self.name, started, outcomes, Samples(), read, shown=False)
 
-    def _parse(self, page: bytes) -> list[Observation]:
+    def _read(self, _: NodeExporterPage, page: bytes) -> list[Observation]:
         return list(read_node_page(page, self._pods, now=time.time()))
 
 

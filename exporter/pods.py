@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.discovery import ORCHESTRATOR, PageTarget, controller_page, node_exporter_page, page_targets
 from exporter.families import Family, Scope
 from exporter.gpu_request import GpuRequest, gpu_request, quantity
 from exporter.objects import Container, ContainerStatus, Pod, Terminated
 from exporter.samples import Subject
+from exporter.sources.discovery import ENGINE_CONTAINER
+from exporter.targets import PageTarget, node_exporter_page, page_targets
 from milepost.identity import APP_LABEL_V1, Identity, model_and_predictor
 
 ILLEGAL_INSTRUCTION_EXIT = 132
@@ -49,7 +50,6 @@ class PodEntry:
     replica: bool
     containers: tuple[ContainerEntry, ...]
     targets: tuple[PageTarget, ...]
-    controller_page: str
     node_exporter_page: str
     lines: tuple[tuple[Family, str], ...]
 
@@ -76,7 +76,6 @@ def pod_entry(pod: Pod) -> PodEntry:
         replica=_is_replica(pod, labels),
         containers=entries,
         targets=page_targets(pod, subjects),
-        controller_page=controller_page(pod),
         node_exporter_page=node_exporter_page(pod),
         lines=(),
     )
@@ -151,7 +150,7 @@ def _container_entry(
 
 
 def _is_replica(pod: Pod, labels: Mapping[str, str]) -> bool:
-    orchestrator_alone = [c.name for c in pod.spec.containers] == [ORCHESTRATOR]
+    orchestrator_alone = [c.name for c in pod.spec.containers] == [ENGINE_CONTAINER]
     return pod.status.phase not in _FINISHED and not orchestrator_alone and labels.get(_EXPLAINER_LABEL) != "true"
 
 

@@ -13,7 +13,7 @@ durations are seconds, all sizes bytes, all shares ratios, converted where they 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, isnan
 from typing import Protocol
@@ -228,18 +228,6 @@ class Source(Protocol):
 
     async def collect(self, deadline: float) -> SourceResult:
         """Read it by `deadline` (the event loop's clock). Never raises for the world's faults: they are `error`."""
-
-
-PageParser = Callable[[bytes], Sequence[Traffic]]
-"""Reads one model server's page. Raises ValueError when the page is not that server's, truncated or too large.
-
-`exporter.sources.PARSERS` maps source names (`executor`, `wrapper`, `mlserver`, `tfserving`, `triton`, `torchserve`,
-`kserve`) to parsers, and `exporter.sources.recognise(page)` names the source whose families a page holds (None when it
-holds no known ones yet: a server that has had no request), since a port named `metrics` says nothing of who listens.
-"""
-
-IngressParser = Callable[[bytes], Sequence[IngressTraffic]]
-"""Reads the page of an Ingress controller (`exporter.sources.parse_ingress_nginx`); raises like PageParser."""
 
 
 class Containers(Protocol):
