@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.parts import addresses, kafka, kubernetes_build
+from tests.parts import addresses, crds, kafka, kubernetes_build, kustomize
 from tests.parts.chromium import chromium
 from tests.parts.install import Part, Say, install
 from tests.parts.nginx import nginx_binary
@@ -26,6 +26,8 @@ INSTALLERS: dict[str, Callable[[Say], str]] = {
     "prometheus": lambda say: programs(say)["prometheus"],
     "nginx": nginx_binary,
     "chromium": lambda say: chromium(say).browser,
+    "crds": _folder(crds.PART),
+    "kustomize": _folder(kustomize.PART),
     "etcd": lambda _: str(kubernetes_build.etcd_binary()),
     "kwok": _folder(kubernetes_build.KWOK),
     "kubernetes": _folder(kubernetes_build.KUBERNETES),
