@@ -1,0 +1,142 @@
+"""One page of lines in the total order: the newest before a place, or the oldest after one.
+
+Pages are exact: the cursor is the place of the last line, so equal timestamps and lines that arrive meanwhile neither
+repeat nor hide a line. What ends a page early (time, memory) is said in `Page.ended`, and `Page.next` goes on from
+there: nothing is silently partial.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from logserver.cursor import PageCursor
+from logserver.errors import QueryTimeout, QueryTooLarge
+from logserver.filters import Selection
+from logserver.lines import Line, collapse, lines_of, values_of
+from logserver.query import Direction, page
+from logserver.reader import Reader, RequestDeadline
+from logserver.times import NS, TimeRange
+from logserver.windows import Windows, first_length_ns
+
+Ended = Literal["range", "limit", "time", "memory"]
+
+_U64_MAX = 2**64 - 1
+_DAY_NS = 86_400 * NS
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lines in the order asked for. `next` continues after them; None when the range holds no more."""
+
+    lines: list[Line]
+    next: PageCursor | None
+    ended: Ended
+    """Why the page ends: the range does, the limit is reached, or the time or the memory of a query is."""
+
+
+async def read_page(
+    reader: Reader,
+    selection: Selection,
+    whole: TimeRange,
+    *,
+    cursor: PageCursor | None,
+    direction: Direction,
+    limit: int,
+    deadline: RequestDeadline,
+) -> Page:
+    """Return up to `limit` lines after `cursor`; raises QueryTimeout when the time passed before anything was searched.
+
+    Other errors are those of `Reader.rows`.
+    """
+    if selection.namespaces == ():
+        return Page([], None, "range")
+    windows = await plan(reader, selection, _after_cursor(whole, cursor, direction), direction)
+    search = _Search(reader, selection, direction, limit, deadline, cursor)
+    searched = False
+    while not windows.done:
+        window = windows.next()
+        started = time.perf_counter()
+        try:
+            await search.go_through(window)
+        except QueryTimeout:
+            if not searched and not search.lines:
+                raise
+            return Page(search.lines, _later(search.after, _edge(window, direction), direction), "time")
+        except QueryTooLarge:
+            if not search.lines:
+                raise
+            return Page(search.lines, search.after, "memory")
+        if len(search.lines) > limit:
+            kept = search.lines[:limit]
+            return Page(kept, kept[-1].place if kept else cursor, "limit")
+        searched = True
+        windows.took(time.perf_counter() - started)
+    return Page(search.lines, None, "range")
+
+
+async def plan(reader: Reader, selection: Selection, whole: TimeRange, direction: Direction) -> Windows:
+    """Return the windows in which to look for lines of a range."""
+    rows = await reader.rows("SELECT min(day) AS oldest, max(day) AS newest FROM lines")
+    [oldest], [newest] = (values_of(rows.column(name).cast("int32")) for name in ("oldest", "newest"))
+    assert isinstance(oldest, int)
+    assert isinstance(newest, int)
+    newest_ns = min(time.time_ns() + NS, (newest + 1) * _DAY_NS)
+    return Windows(whole, direction, first_length_ns(selection), oldest * _DAY_NS, max(newest_ns, oldest * _DAY_NS))
+
+
+@dataclass(slots=True)
+class _Search:
+    """The lines found so far, and the place after which to go on."""
+
+    reader: Reader
+    selection: Selection
+    direction: Direction
+    limit: int
+    deadline: RequestDeadline
+    after: PageCursor | None
+    lines: list[Line] = field(default_factory=list)
+
+    async def go_through(self, window: TimeRange) -> None:
+        """Add the lines of a window until there is one more than the limit, or the window holds no more."""
+        rows_max = self.limit + 1
+        while len(self.lines) <= self.limit:
+            wanted = min(rows_max, self.limit + 1 - len(self.lines))
+            sql, params = page(self.selection, window, cursor=self.after, direction=self.direction, limit=wanted)
+            try:
+                rows = await self.reader.rows(sql, params, time_s=self.deadline.left_s())
+            except QueryTooLarge:
+                # Huge lines: fewer of them at a time may fit.
+                if wanted == 1:
+                    raise
+                rows_max = max(1, wanted // 8)
+                continue
+            found = lines_of(rows)
+            self.lines += collapse(found, self.after)
+            if found:
+                self.after = found[-1].place
+            if len(found) < wanted:
+                return
+
+
+def _after_cursor(whole: TimeRange, cursor: PageCursor | None, direction: Direction) -> TimeRange:
+    if cursor is None:
+        return whole
+    if direction == "backward":
+        return TimeRange(whole.start_ns, max(whole.start_ns, min(whole.end_ns, cursor.ts_ns + 1)))
+    return TimeRange(min(whole.end_ns, max(whole.start_ns, cursor.ts_ns)), whole.end_ns)
+
+
+def _edge(window: TimeRange, direction: Direction) -> PageCursor:
+    """Return the place after which nothing of the window has been searched."""
+    if direction == "backward":
+        return PageCursor(window.end_ns, 0, 0)
+    return PageCursor(window.start_ns - 1, _U64_MAX, _U64_MAX)
+
+
+def _later(found: PageCursor | None, edge: PageCursor, direction: Direction) -> PageCursor:
+    """Return the one of two places that is further on."""
+    if found is None:
+        return edge
+    return min(found, edge) if direction == "backward" else max(found, edge)

@@ -1,0 +1,162 @@
+"""From a Selection to SQL: pure, and no text of a caller ever becomes SQL text.
+
+Every value is a bound parameter `{name:Type}`; names are counted here (`p0`, `p1`…), field names come from the closed
+list `STREAM_FIELDS`. What the engine can use to skip data (exact and prefix conditions on the sorting key, whole
+words for the index of words) stands beside the exact predicate, never instead of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from logserver.cursor import PageCursor
+from logserver.filters import STREAM_FIELDS, FieldFilter, Pattern, Selection, whole_words
+from logserver.times import EARLIEST_NS, LATEST_NS, TimeRange
+
+Direction = Literal["backward", "forward"]
+
+LINE_COLUMNS = (
+    "ts, namespace, model, predictor, pod, container, node, stream, level, message, trace_id, labels, flags, "
+    "container_id, file_path, file_id, file_offset, topic, partition, offset"
+)
+"""What a reader of lines gets, in this order; see `logserver/lines.py`."""
+
+_BOUNDARY = r"[\x{00}-\x{2F}\x{3A}-\x{40}\x{5B}-\x{60}\x{7B}-\x{7F}]"
+"""A character that is in no word."""
+
+
+@dataclass(slots=True)
+class Statement:
+    """Conditions under construction, joined by AND, with the values they are bound to."""
+
+    conditions: list[str] = field(default_factory=list)
+    params: dict[str, object] = field(default_factory=dict)
+
+    def bind(self, kind: str, value: object) -> str:
+        """Return the placeholder of a new parameter of this engine type."""
+        name = f"p{len(self.params)}"
+        self.params[name] = value
+        return f"{{{name}:{kind}}}"
+
+    def add(self, condition: str) -> None:
+        """Add a condition."""
+        self.conditions.append(condition)
+
+    @property
+    def where(self) -> str:
+        """The WHERE clause, empty when everything is wanted."""
+        return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+
+
+def conditions(selection: Selection, time: TimeRange = TimeRange()) -> Statement:  # noqa: B008 - frozen
+    """Return the statement that keeps the selected lines of this range."""
+    statement = Statement()
+    if selection.namespaces is not None:
+        statement.add(f"namespace IN ({statement.bind('Array(String)', list(selection.namespaces))})")
+    for item in selection.fields:
+        _add_field(statement, item)
+    add_time(statement, time)
+    if selection.trace_id:
+        statement.add(f"trace_id = {statement.bind('String', selection.trace_id)}")
+    _add_text(statement, selection)
+    return statement
+
+
+def add_time(statement: Statement, time: TimeRange) -> None:
+    """Keep the lines of a range."""
+    if time.start_ns > EARLIEST_NS:
+        statement.add(f"ts >= {_instant(statement, time.start_ns)}")
+    if time.end_ns < LATEST_NS:
+        statement.add(f"ts < {_instant(statement, time.end_ns)}")
+
+
+def add_cursor(statement: Statement, cursor: PageCursor, direction: Direction) -> None:
+    """Keep the lines after `cursor` in this direction. The plain bound on ts is what the engine can skip data by."""
+    sign = "<" if direction == "backward" else ">"
+    at = _instant(statement, cursor.ts_ns)
+    file_id = statement.bind("UInt64", cursor.file_id)
+    file_offset = statement.bind("UInt64", cursor.file_offset)
+    statement.add(f"ts {sign}= {at}")
+    statement.add(
+        f"(ts {sign} {at} OR file_id {sign} {file_id} OR (file_id = {file_id} AND file_offset {sign} {file_offset}))"
+    )
+
+
+def page(
+    selection: Selection, time: TimeRange, *, cursor: PageCursor | None, direction: Direction, limit: int
+) -> tuple[str, dict[str, object]]:
+    """Return the SQL of one page of lines in the total order, and its parameters."""
+    statement = conditions(selection, time)
+    if cursor is not None:
+        add_cursor(statement, cursor, direction)
+    rows = statement.bind("UInt64", limit)
+    sql = f"SELECT {LINE_COLUMNS} FROM lines {statement.where} {order(direction)} LIMIT {rows}"  # noqa: S608 (bound)
+    return sql, statement.params
+
+
+def order(direction: Direction) -> str:
+    """Return the ORDER BY of the total order."""
+    way = "DESC" if direction == "backward" else "ASC"
+    return f"ORDER BY ts {way}, file_id {way}, file_offset {way}"
+
+
+def word_regex(word: str) -> str:
+    """Return the RE2 expression that finds a whole word."""
+    return rf"(?:\A|{_BOUNDARY}){re2_quote(word)}(?:\z|{_BOUNDARY})"
+
+
+def re2_quote(text: str) -> str:
+    """Return the RE2 expression that matches exactly this text."""
+    return re.sub(r"([^0-9A-Za-z_\u0080-\U0010ffff])", r"\\\1", text)
+
+
+def text_regexes(selection: Selection) -> list[tuple[str, bool]]:
+    """Return (RE2 expression, whether it must match) for every text condition that is evaluated as one."""
+    expressions = [(regex, True) for regex in selection.regexes]
+    if selection.ignore_case:
+        expressions += [(re2_quote(text), True) for text in selection.contains]
+        expressions += [(re2_quote(text), False) for text in selection.excludes]
+        expressions += [(word_regex(word), True) for word in selection.words]
+        return [(f"(?i){expression}", wanted) for expression, wanted in expressions]
+    return expressions
+
+
+def _instant(statement: Statement, value_ns: int) -> str:
+    return f"fromUnixTimestamp64Nano({statement.bind('Int64', value_ns)}, 'UTC')"
+
+
+def _add_field(statement: Statement, item: FieldFilter) -> None:
+    assert item.field in STREAM_FIELDS
+    if item.wanted:
+        statement.add(_any_of(statement, item.field, item.wanted))
+    if item.excluded:
+        statement.add(f"NOT {_any_of(statement, item.field, item.excluded)}")
+
+
+def _any_of(statement: Statement, column: str, patterns: tuple[Pattern, ...]) -> str:
+    exact = [pattern.exact for pattern in patterns if pattern.exact is not None]
+    parts = []
+    if len(exact) == 1:
+        parts.append(f"{column} = {statement.bind('String', exact[0])}")
+    elif exact:
+        parts.append(f"{column} IN ({statement.bind('Array(String)', exact)})")
+    parts += [
+        f"{column} LIKE {statement.bind('String', pattern.like)}" for pattern in patterns if pattern.exact is None
+    ]
+    return f"({' OR '.join(parts)})"
+
+
+def _add_text(statement: Statement, selection: Selection) -> None:
+    if not selection.ignore_case:
+        words = dict.fromkeys([*selection.words, *(word for text in selection.contains for word in whole_words(text))])
+        for word in words:
+            statement.add(f"hasToken(message, {statement.bind('String', word)})")
+        for text in selection.contains:
+            statement.add(f"position(message, {statement.bind('String', text)}) > 0")
+        for text in selection.excludes:
+            statement.add(f"position(message, {statement.bind('String', text)}) = 0")
+    for expression, wanted in text_regexes(selection):
+        sign = "" if wanted else "NOT "
+        statement.add(f"{sign}match(message, {statement.bind('String', expression)})")

@@ -1,0 +1,94 @@
+"""The store for coroutines: blocking queries in a bounded pool, each with limits, cancelled with its task.
+
+At most `running_max` queries run and `waiting_max` wait; more are refused at once (`Busy`), so a flood of readers
+costs neither memory nor the write side. Every query is small on purpose: a page, a chart, a list of values. Long
+results (exports, catching up) are many pages, so no client, however slow, ever holds a connection of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+
+from logserver.errors import LogServerError, QueryTimeout
+from logserver.query_settings import QuerySettings
+from logserver.store import NO_PARAMS, Cancel, Limits, Params, Store
+
+
+class Busy(LogServerError):  # noqa: N818 - as its siblings
+    """Too many queries wait already; the caller may come again."""
+
+
+class RequestDeadline:
+    """A time limit over all queries of one request."""
+
+    def __init__(self, time_s: float) -> None:
+        self.time_s = time_s
+        self._ends = asyncio.get_running_loop().time() + time_s
+
+    def left_s(self) -> float:
+        """Return the seconds left."""
+        return self._ends - asyncio.get_running_loop().time()
+
+
+class Reader:
+    """Runs selects of a Store for coroutines."""
+
+    def __init__(self, store: Store, settings: QuerySettings) -> None:
+        self.settings = settings
+        self._store = store
+        self._pool = ThreadPoolExecutor(settings.running_max, thread_name_prefix="query")
+        self._slots = asyncio.Semaphore(settings.running_max)
+        self._waiting = 0
+
+    async def rows(self, sql: str, params: Params = NO_PARAMS, *, time_s: float | None = None) -> pa.Table:
+        """Return the whole result of a select that is small by its LIMIT or GROUP BY.
+
+        Raises QueryTimeout, QueryTooLarge, Rejected, Transient, Busy. When the calling task is cancelled, so is the
+        query.
+        """
+        if time_s is not None and time_s <= 0:
+            raise QueryTimeout("the time of the request is over, the bound of query.time_max")
+        limits = Limits(
+            time_s=self.settings.time_max if time_s is None else time_s,
+            memory_bytes=self.settings.memory_max,
+        )
+        if self._waiting >= self.settings.waiting_max:
+            raise Busy(f"{self._waiting} queries wait already, the bound of query.waiting_max")
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        return await self._run(sql, params, limits)
+
+    async def _run(self, sql: str, params: Params, limits: Limits) -> pa.Table:
+        cancel = Cancel()
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._select, sql, params, limits, cancel)
+        # The slot is free only when the thread is: a cancelled query may take a moment to end.
+        work.add_done_callback(lambda _: self._slots.release())
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancel.cancel()
+            work.add_done_callback(_forget)
+            raise
+
+    def _select(self, sql: str, params: Params, limits: Limits, cancel: Cancel) -> pa.Table:
+        batches = list(self._store.select(sql, params, limits=limits, cancel=cancel))
+        if not batches:
+            return pa.table({})
+        # The engine makes a new dictionary per batch; one schema with unified ones is what readers expect.
+        return pa.Table.from_batches(batches).unify_dictionaries()
+
+    async def close(self) -> None:
+        """End the pool's threads once their queries have ended."""
+        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+
+
+def _forget(work: asyncio.Future[pa.Table]) -> None:
+    """Take the outcome of a query nobody waits for, so that asyncio does not report it as lost."""
+    if not work.cancelled():
+        work.exception()
