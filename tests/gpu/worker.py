@@ -1,8 +1,9 @@
-"""A process that holds a known amount of GPU memory and keeps the card busy for a known share of the time.
+"""A process that holds a known amount of GPU memory and keeps the card busy when told to.
 
-Usage: `python3 worker.py MEMORY_MIB BUSY_MS IDLE_MS SECONDS`. It speaks to the driver alone (`libcuda` through ctypes;
-the kernel is PTX text that the driver compiles), so it needs no toolkit and no framework. It prints `ready` when the
-memory is held and the load runs, and at the end `busy_seconds=…`: the time its kernels ran, for the reader to compare.
+Usage: `python3 worker.py MEMORY_MIB`. It prints `ready` when the memory is held. Each line `BUSY_MS IDLE_MS SECONDS` on
+its standard input makes it alternate between the two for that long and print the seconds its kernels took; it ends
+with its input. It speaks to the driver alone (`libcuda` through ctypes; the kernel is PTX text that the driver
+compiles), so it needs no toolkit and no framework.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ spin:
 
 
 class Cuda:
-    """The few driver calls a load needs; each raises RuntimeError naming the call and CUDA's error."""
+    """The few driver calls that a load needs; each raises RuntimeError naming the call and CUDA's error."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libcuda.so.1")
@@ -67,20 +68,26 @@ class Cuda:
         self("cuCtxSynchronize")
 
 
-def main(memory_mib: int, busy_ms: float, idle_ms: float, seconds: float) -> None:
-    """Hold the memory and alternate between busy and idle."""
+def alternate(cuda: Cuda, busy_ms: float, idle_ms: float, seconds: float) -> float:
+    """Return the seconds that kernels took."""
+    busy, end = 0.0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        start = time.monotonic()
+        cuda.spin(busy_ms / 1000)
+        busy += time.monotonic() - start
+        time.sleep(idle_ms / 1000)
+    return busy
+
+
+def main(memory_mib: int) -> None:
+    """Hold the memory and do as told."""
     cuda = Cuda()
     cuda.hold(memory_mib << 20)
     print("ready", flush=True)  # noqa: T201
-    busy, end = 0.0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        if busy_ms:
-            start = time.monotonic()
-            cuda.spin(busy_ms / 1000)
-            busy += time.monotonic() - start
-        time.sleep(idle_ms / 1000)
-    print(f"busy_seconds={busy:.3f}", flush=True)  # noqa: T201
+    for line in sys.stdin:
+        busy_ms, idle_ms, seconds = map(float, line.split())
+        print(alternate(cuda, busy_ms, idle_ms, seconds), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main(int(sys.argv[1]))
