@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -52,7 +53,6 @@ class ContentType(enum.StrEnum):
     APPLY = "application/apply-patch+yaml"
     MERGE = "application/merge-patch+json"
     JSON_PATCH = "application/json-patch+json"
-    STRATEGIC = "application/strategic-merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class KubeClient:
             async with asyncio.timeout(limit_s):
                 return await self._persist(method, path, params, body, sent)
         except TimeoutError as error:
-            raise KubeError(0, TIMEOUT, f"{method} {path}: no answer within {limit_s:g} s") from error
+            raise _no_answer(method, path, limit_s) from error
 
     async def list_pages(
         self, path: str, params: Params | None = None, limit: int | None = None
@@ -188,23 +188,27 @@ class KubeClient:
         return watch(self, path, params or {}, bounds)
 
     async def stream(self, path: str, params: Params | None = None) -> AsyncGenerator[bytes, None]:
-        """Yield the chunks of an answer that goes on (a watch, a followed log) until the server ends it.
+        """Yield the chunks of an answer that goes on (a watch, a followed log).
 
-        Raises KubeError, also when nothing arrived for `watch_idle`.
+        Ends when the server ends it, and when nothing arrived for `watch_idle`: a quiet server and a lost one look the
+        same, only asking again tells. Raises KubeError.
         """
-        async with self._pool.open("GET", path, params, None, self._headers(None, None)) as answer:
-            if answer.status >= 300:
-                raise await self._failure(answer, path)
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self.settings.timeout):
+                    opening = self._pool.open("GET", path, params, None, self._headers(None, None))
+                    answer = await stack.enter_async_context(opening)
+                    if answer.status >= 300:
+                        raise await self._failure(answer, path)
+            except TimeoutError as error:
+                raise _no_answer("GET", path, self.settings.timeout) from error
             chunks = answer.content.iter_any().__aiter__()
             while True:
                 try:
                     async with asyncio.timeout(self.settings.watch_idle):
                         chunk = await anext(chunks)
-                except StopAsyncIteration:
+                except (StopAsyncIteration, TimeoutError):
                     return
-                except TimeoutError as error:
-                    idle = f"{path}: nothing received for {self.settings.watch_idle:g} s"
-                    raise KubeError(0, TIMEOUT, idle) from error
                 except (aiohttp.ClientError, OSError) as error:
                     raise self._pool.unreachable(path, error) from error
                 yield chunk
@@ -228,9 +232,9 @@ class KubeClient:
 
     async def _once(self, method: str, path: str, params: Params | None, body: bytes | None, headers: Headers) -> bytes:
         async with self._pool.open(method, path, params, body, headers) as answer:
-            if not 200 <= answer.status < 300:
-                raise await self._failure(answer, path)
-            return await self._read(answer, path)
+            if 200 <= answer.status < 300:
+                return await self._read(answer, path)
+            raise await self._failure(answer, path)
 
     async def _failure(self, answer: aiohttp.ClientResponse, path: str) -> KubeError:
         body = await self._read(answer, path)
@@ -242,9 +246,8 @@ class KubeClient:
             async for chunk in answer.content.iter_chunked(_READ_BYTES):
                 body += chunk
                 if len(body) > most:
-                    raise KubeError(
-                        answer.status, TOO_LARGE, f"{path}: the answer exceeds {most} bytes (kube.body_max)"
-                    )
+                    exceeds = f"{path}: the answer exceeds {most} bytes (kube.body_max)"
+                    raise KubeError(answer.status, TOO_LARGE, exceeds)
         except (aiohttp.ClientError, OSError) as error:
             raise self._pool.unreachable(path, error) from error
         return bytes(body)
@@ -254,6 +257,10 @@ class KubeClient:
         if content_type is not None:
             headers["Content-Type"] = content_type
         return [*headers.items(), *self._identity]
+
+
+def _no_answer(method: str, path: str, limit_s: float) -> KubeError:
+    return KubeError(0, TIMEOUT, f"{method} {path}: no answer within {limit_s:g} s")
 
 
 class _Metadata(msgspec.Struct):

@@ -1,7 +1,8 @@
 """Following a collection of the Kubernetes API for ever: list it, watch it, and list again when the watch is lost.
 
     list every page ──▶ LISTED ──▶ watch from its resourceVersion ──▶ ADDED, MODIFIED, DELETED, BOOKMARK ...
-        ▲                              │ ended, idle, broken: INTERRUPTED, wait, watch again from the last version
+        ▲                              │ ended in order, or silent for long: watch again from the last version
+        │                              │ broken: INTERRUPTED, wait, watch again from the last version
         └──────── 410: too old ────────┘
 
 A consumer that applies ADDED, MODIFIED and DELETED in order always holds the truth, also over a second list: an object
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import random
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ import msgspec
 from milepost.kube_error import TOO_LARGE, KubeError, error_from_event
 
 _BACKOFF_FIRST_S = 0.5
+_ORDINARY_S = 1.0
+"""A watch may end without an event, since nothing changed; one that ends sooner than this is refused in disguise."""
 
 Params = Mapping[str, str | int | bool]
 
@@ -69,7 +73,7 @@ class WatchSource(Protocol):
         ...
 
     def stream(self, path: str, params: Params | None = None) -> AsyncGenerator[bytes, None]:
-        """Yield the chunks of an endless answer; raises KubeError."""
+        """Yield the chunks of an endless answer, until its end or a long silence; raises KubeError."""
         ...
 
 
@@ -81,6 +85,7 @@ async def watch(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     uniform: Callable[[float, float], float] = random.uniform,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[WatchEvent, None]:
     """Yield the events of the collection at `path`, for ever; raises KubeError for an error that stays.
 
@@ -100,14 +105,16 @@ async def watch(
                 "resourceVersion": state.version,
                 "timeoutSeconds": int(bounds.server_timeout_s * uniform(1, 2)),
             }
+            started, delivered = clock(), False
             async with aclosing(_changes(source, path, asked, state, bounds.event_max_bytes)) as changes:
                 async for event in changes:
-                    failures = 0
+                    failures, delivered = 0, True
                     yield event
-            ended = KubeError(0, "WatchEnded", f"{path}: the server ended the watch")
-            failures += 1
-            if failures == 1:  # The ordinary end of a watch that delivered something.
+            if delivered or clock() - started >= _ORDINARY_S:
+                failures = 0
                 continue
+            ended = KubeError(0, "WatchEnded", f"{path}: the watch ended as soon as it had begun")
+            failures += 1
         except KubeError as error:
             ended = error
             if error.expired:

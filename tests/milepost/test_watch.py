@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -51,7 +52,9 @@ class Scripted:
             yield step
 
 
-async def play(source: Scripted, ending: str = OVER) -> tuple[list[WatchEvent], list[float]]:
+async def play(
+    source: Scripted, ending: str = OVER, seconds_per_look: float = 0
+) -> tuple[list[WatchEvent], list[float]]:
     """Return the events until the error `ending` (the script's end), and the waits."""
     events: list[WatchEvent] = []
     waits: list[float] = []
@@ -59,7 +62,8 @@ async def play(source: Scripted, ending: str = OVER) -> tuple[list[WatchEvent], 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    followed = watch(source, "/pods", {}, BOUNDS, sleep=sleep, uniform=lambda _, high: high)
+    ticks = itertools.count(0, seconds_per_look)
+    followed = watch(source, "/pods", {}, BOUNDS, sleep=sleep, uniform=lambda _, high: high, clock=lambda: next(ticks))
     with pytest.raises(KubeError, match=ending):
         await drain(followed, events)
     return events, waits
@@ -108,10 +112,14 @@ async def test_a_broken_watch_goes_on_from_the_last_version_and_says_so() -> Non
     assert len(waits) == 1
 
 
-async def test_the_ordinary_end_of_a_watch_is_silent() -> None:
-    events, waits = await play(Scripted([[page(7)]], [[change("ADDED", pod("a", "1", 8))], []]))
-    assert told(events)[:2] == ["LISTED", "ADDED a/1"]
-    assert len(waits) == 1, "only the second watch, which delivered nothing, is waited for"
+async def test_a_watch_may_end_after_an_event_or_a_quiet_while_but_not_at_once() -> None:
+    event = change("ADDED", pod("a", "1", 8))
+    events, waits = await play(Scripted([[page(7)]], [[event], []]))
+    assert told(events) == ["LISTED", "ADDED a/1", "INTERRUPTED"]
+    assert len(waits) == 1
+    quiet, waits = await play(Scripted([[page(7)]], [[], [], []]), seconds_per_look=5)
+    assert told(quiet) == ["LISTED"]
+    assert waits == []
 
 
 @pytest.mark.parametrize("in_stream", [True, False])
