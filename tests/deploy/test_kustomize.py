@@ -1,0 +1,161 @@
+"""The overlays: accepted whole by a real API server, hardened everywhere, and only with settings that exist."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+import exporter.settings
+from milepost.kube import ContentType, KubeClient
+from milepost.settings import settings_of
+from tests.conftest import need
+from tests.parts import crds, kustomize
+from tests.parts.kubernetes import ControlPlane
+
+KUSTOMIZE = Path(__file__).parents[2] / "deploy" / "kustomize"
+OVERLAYS = sorted(path.name for path in (KUSTOMIZE / "overlays").iterdir())
+CLUSTER_WIDE = {"Namespace": "namespaces", "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
+PLURALS = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}
+STRICT = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": "milepost-install", "force": "true"}
+HOST_ACCESS = {"exporter-node-gpu": "NVML and the pids of the host", "filebeat": "container logs belong to root"}
+Objects = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def built() -> Objects:
+    """The objects of every overlay."""
+    return need(lambda: {name: kustomize.build(KUSTOMIZE / "overlays" / name) for name in OVERLAYS})
+
+
+def path_of(body: dict[str, Any]) -> str:
+    """Return where an object of this kind lives."""
+    version, kind, metadata = body["apiVersion"], body["kind"], body["metadata"]
+    root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+    if kind in CLUSTER_WIDE:
+        return f"{root}/{CLUSTER_WIDE[kind]}/{metadata['name']}"
+    plural = PLURALS.get(kind, f"{kind.lower()}s")
+    return f"{root}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_real_server_accepts_every_object_with_strict_validation(
+    cluster: ControlPlane, built: Objects, overlay: str
+) -> None:
+    definitions = need(crds.definitions)
+
+    async def apply_all() -> None:
+        async with cluster.client() as client:
+            await crds.apply_definitions(client, definitions)
+            namespaces = [body for body in built[overlay] if body["kind"] == "Namespace"]
+            for body in namespaces:
+                await _apply(client, body, {"fieldManager": "tests", "force": "true"})
+            for body in built[overlay]:
+                await _apply(client, body, STRICT)
+
+    asyncio.run(apply_all())
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_container_is_hardened_and_probed(built: Objects, overlay: str) -> None:
+    checked = 0
+    for body, pod in _pods(built[overlay]):
+        for container in pod["containers"]:
+            name, context = body["metadata"]["name"], container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True, name
+            assert {"requests", "limits"} <= container["resources"].keys(), name
+            assert {"livenessProbe", "readinessProbe"} <= container.keys(), name
+            if name not in HOST_ACCESS:
+                assert pod["securityContext"]["runAsNonRoot"] is True, name
+                assert context["allowPrivilegeEscalation"] is False, name
+                assert context["capabilities"] == {"drop": ["ALL"]}, name
+            checked += 1
+    assert checked == 6
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_workload_has_its_account_a_policy_and_a_budget(built: Objects, overlay: str) -> None:
+    objects = built[overlay]
+    accounts = {body["metadata"]["name"] for body in objects if body["kind"] == "ServiceAccount"}
+    policies = [body["spec"]["podSelector"] for body in objects if body["kind"] == "NetworkPolicy"]
+    budgets = [body["spec"]["selector"] for body in objects if body["kind"] == "PodDisruptionBudget"]
+    assert {} in policies, "without a policy that selects all pods, a new program would be open"
+    for body, pod in _pods(objects):
+        labels = body["spec"]["template"]["metadata"]["labels"]
+        assert pod["serviceAccountName"] in accounts
+        if body["kind"] == "Deployment":
+            assert any(_selects(selector, labels) for selector in budgets), body["metadata"]["name"]
+            assert any(selector and _selects(selector, labels) for selector in policies), body["metadata"]["name"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_selectors_find_what_they_are_meant_for(built: Objects, overlay: str) -> None:
+    templates = [body["spec"]["template"]["metadata"]["labels"] for body, _ in _pods(built[overlay])]
+    services = [body for body in built[overlay] if body["kind"] == "Service"]
+    for service in services:
+        found = [labels for labels in templates if service["spec"]["selector"].items() <= labels.items()]
+        assert len(found) == 1, service["metadata"]["name"]
+    for monitor in (body for body in built[overlay] if body["kind"] == "ServiceMonitor"):
+        found = [item for item in services if _selects(monitor["spec"]["selector"], item["metadata"]["labels"])]
+        assert len(found) == 1, monitor["metadata"]["name"]
+        ports = {port["name"] for port in found[0]["spec"]["ports"]}
+        assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_binding_names_a_role_and_an_account_of_this_overlay(built: Objects, overlay: str) -> None:
+    roles = {body["metadata"]["name"] for body in built[overlay] if body["kind"] == "ClusterRole"}
+    accounts = {
+        (body["metadata"]["namespace"], body["metadata"]["name"])
+        for body in built[overlay]
+        if body["kind"] == "ServiceAccount"
+    }
+    bindings = [body for body in built[overlay] if body["kind"] == "ClusterRoleBinding"]
+    assert len(bindings) >= 3
+    for binding in bindings:
+        assert binding["roleRef"]["name"] in roles
+        assert {(item["namespace"], item["name"]) for item in binding["subjects"]} <= accounts
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_exporters_variables_are_settings_it_has(built: Objects, overlay: str) -> None:
+    known = {item.variable for item in settings_of(exporter.settings.GROUPS)}
+    (config,) = [body for body in built[overlay] if _generated(body, "ConfigMap", "exporter")]
+    assert set(config["data"]) <= known
+
+
+def test_only_qa_keeps_lines_on_a_volume(built: Objects) -> None:
+    for overlay, objects in built.items():
+        claims = [body for body in objects if body["kind"] == "PersistentVolumeClaim"]
+        (deployment,) = [b for b in objects if b["kind"] == "Deployment" and b["metadata"]["name"] == "logserver"]
+        assert len(claims) == (overlay == "qa")
+        assert (deployment["spec"]["replicas"] == 1) == (overlay == "qa")
+
+
+def test_every_dashboard_is_shipped() -> None:
+    folder = KUSTOMIZE.parents[1] / "dashboards"
+    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["configMapGenerator"]
+    files = {file for item in listed for file in item["files"]}
+    assert files == {f"json/{path.name}" for path in (folder / "json").glob("*.json")}
+
+
+async def _apply(client: KubeClient, body: dict[str, Any], params: dict[str, str]) -> None:
+    content = msgspec.json.encode(body)
+    await client.request("PATCH", path_of(body), params=params, body=content, content_type=ContentType.APPLY)
+
+
+def _pods(objects: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [(body, body["spec"]["template"]["spec"]) for body in objects if body["kind"] in ("Deployment", "DaemonSet")]
+
+
+def _generated(body: dict[str, Any], kind: str, name: str) -> bool:
+    return bool(body["kind"] == kind and body["metadata"]["name"].rpartition("-")[0] == name)
+
+
+def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
