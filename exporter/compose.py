@@ -28,6 +28,7 @@ from milepost.kube import KubeClient
 from milepost.settings import SettingsError
 
 KUBELET_PORT = 10250
+SERVICE_ACCOUNT_CA = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
 _KUBELET_CONNECTIONS = 4
 
 
@@ -83,8 +84,9 @@ def kubelet_access(settings: KubeletSettings, node: str, env: Mapping[str, str])
 
 def kubelet_tls(settings: KubeletSettings) -> ssl.SSLContext:
     """Return how the kubelet's certificate is checked. Raises SettingsError."""
+    ca_file = settings.ca_file or (str(SERVICE_ACCOUNT_CA) if SERVICE_ACCOUNT_CA.exists() else None)
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"kubelet.ca_file is {settings.ca_file!r}: {error}") from error
     if settings.insecure_skip_verify:

@@ -38,15 +38,17 @@ class Scanned(NamedTuple):
 def scan(page: bytes, names: Iterable[str]) -> Iterator[Scanned]:
     """Yield the samples with one of these names (a histogram's are `x_bucket`, `x_sum`, `x_count`), name by name.
 
-    Raises PageError at a line that starts like a sample of that name and is none.
+    Raises PageError at a line that starts like a sample of that name and is none, and for a page whose last line has
+    no end: its last number may have lost digits.
     """
+    if page and not page.endswith(b"\n"):
+        raise PageError(f"the page has no end: {page[-_LINE_SHOWN_MAX:]!r}")
     for name in names:
         prefix = name.encode()
         for start in _line_starts(page, prefix):
             after = start + len(prefix)
             if page[after : after + 1] in (b"{", b" ", b"\t"):
-                end = page.find(b"\n", after)
-                yield _sample(page[start : end if end != -1 else len(page)], name, len(prefix))
+                yield _sample(page[start : page.index(b"\n", after)], name, len(prefix))
 
 
 def parse_labels(text: str) -> dict[str, str]:

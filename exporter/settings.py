@@ -56,7 +56,9 @@ class KubeletSettings:
     token_file: str = setting(
         "/var/run/secrets/kubernetes.io/serviceaccount/token", "Bearer token for the kubelet; empty: none"
     )
-    ca_file: str = setting("", "CA of the kubelet's certificate; empty: the system's")
+    ca_file: str = setting(
+        "", "CA of the kubelet's certificate; empty: the service account's where there is one, else the system's"
+    )
     insecure_skip_verify: bool = setting(False, "Accept any certificate (kubelets that sign their own)")
     cadvisor: bool = setting(True, "Read /metrics/cadvisor too: throttling, resident memory, OOM events")
     body_max: Bytes = setting(Bytes(64 << 20), "Largest page accepted")

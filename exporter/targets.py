@@ -18,8 +18,9 @@ from milepost.identity import APP_LABEL_V1, MODEL_LABEL_V1
 
 INGRESS_SOURCE = "ingress-nginx"
 GPU_SOURCES = frozenset({"gpumanager", "dcgm"})
-NODE_EXPORTER_LABELS = {"app.kubernetes.io/name": "milepost-exporter", "app.kubernetes.io/component": "node"}
-NODE_EXPORTER_PORT = "http"
+NODE_EXPORTER_LABELS = {"app.kubernetes.io/part-of": "milepost", "app.kubernetes.io/name": "exporter"}
+NODE_EXPORTER_COMPONENTS = ("node", "node-gpu")
+NODE_EXPORTER_PORT = "metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def node_exporter_page(pod: Pod) -> str:
     """Return the URL of a Milepost node exporter's page, "" when the pod is none."""
     labels, host = pod.metadata.labels or {}, _host(pod)
     if not host or any(labels.get(name) != value for name, value in NODE_EXPORTER_LABELS.items()):
+        return ""
+    if labels.get("app.kubernetes.io/component") not in NODE_EXPORTER_COMPONENTS:
         return ""
     ports = [port for container in pod.spec.containers for port in container.ports or ()]
     return next(

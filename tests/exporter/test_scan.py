@@ -27,10 +27,15 @@ def test_only_the_wanted_names_are_read_and_no_longer_ones() -> None:
     ]
 
 
-def test_a_page_may_begin_with_the_first_sample_and_end_without_a_line_feed() -> None:
-    assert [s.value for s in scan(b"a 1\na 2", ["a"])] == [1.0, 2.0]
-    assert [s.value for s in scan(b"b 1\na 2", ["a"])] == [2.0]
+def test_a_page_may_begin_with_a_sample() -> None:
+    assert [s.value for s in scan(b"a 1\na 2\n", ["a"])] == [1.0, 2.0]
+    assert [s.value for s in scan(b"b 1\na 2\n", ["a"])] == [2.0]
     assert list(scan(b"", ["a"])) == []
+
+
+def test_a_page_without_its_end_is_refused_for_its_last_number_may_be_shorter_than_sent() -> None:
+    with pytest.raises(PageError, match="no end"):
+        list(scan(b"a 1\na 1234", ["a"]))
 
 
 def test_a_leading_colon_and_a_trailing_comma_are_read() -> None:
@@ -44,7 +49,7 @@ def test_a_leading_colon_and_a_trailing_comma_are_read() -> None:
 @pytest.mark.parametrize("line", [b"a{x=", b'a{x="1"}', b"a one", b"a{} 1 2 3"])
 def test_a_truncated_line_is_an_error_that_shows_it(line: bytes) -> None:
     with pytest.raises(PageError, match="a"):
-        list(scan(b"# TYPE a gauge\n" + line, ["a"]))
+        list(scan(b"# TYPE a gauge\n" + line + b"\n", ["a"]))
 
 
 def test_a_label_set_that_is_none_is_an_error() -> None:
