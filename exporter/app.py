@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -70,6 +71,11 @@ async def sample(exporter: Exporter, settings: Settings) -> None:
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    # The server takes these signals over while it runs and raises them again when it has stopped; by then they have
+    # been obeyed.
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: None)
     await server.serve(sockets=[listener])
     raise _Stopped
 

@@ -39,14 +39,20 @@ class Objects(Generic[Kept]):
         """Return one object."""
         return self._by_name.get((namespace, name))
 
-    def apply(self, raw: bytes, *, deleted: bool) -> None:
-        """Take an object's newest state, or forget it. Raises msgspec.DecodeError."""
+    def apply(self, raw: bytes, *, deleted: bool) -> Key:
+        """Take an object's newest state, or forget it; return its (namespace, name). Raises msgspec.DecodeError."""
         found = msgspec.json.decode(raw, type=self._kind)
         key = (found.metadata.namespace, found.metadata.name)
         if deleted:
             self._by_name.pop(key, None)
         else:
             self._by_name[key] = found
+        return key
+
+    def retain(self, keys: set[Key]) -> None:
+        """Forget all objects but these."""
+        for key in self._by_name.keys() - keys:
+            del self._by_name[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,11 @@ class PodIndex:
         """Yield the pods of our shard."""
         return (entry for entry in self if self.shard.owns(entry.uid))
 
-    def apply(self, raw: bytes, *, deleted: bool) -> None:
-        """Take a pod's newest state, or forget it. Raises msgspec.DecodeError, ValueError for a bad quantity."""
+    def apply(self, raw: bytes, *, deleted: bool) -> tuple[str, str]:
+        """Take a pod's newest state, or forget it; return its (namespace, name).
+
+        Raises msgspec.DecodeError, ValueError for a bad quantity.
+        """
         pod = msgspec.json.decode(raw, type=Pod)
         name = (pod.metadata.namespace, pod.metadata.name)
         uid = pod.metadata.uid or self._uid_by_name.get(name, "")
@@ -67,7 +70,7 @@ class PodIndex:
             self._forget(uid)
             if self._uid_by_name.get(name) == uid:
                 del self._uid_by_name[name]
-            return
+            return name
         entry = pod_entry(pod)
         if self._render and self.shard.owns(uid):
             entry = replace(entry, lines=state_lines(pod, entry))
@@ -77,6 +80,12 @@ class PodIndex:
         for container in entry.containers:
             if container.container_id:
                 self._by_container_id[container.container_id] = container.subject
+        return name
+
+    def retain(self, keys: set[tuple[str, str]]) -> None:
+        """Forget all pods but those of these names."""
+        for key in self._uid_by_name.keys() - keys:
+            self._forget(self._uid_by_name.pop(key))
 
     def add_lines(self, out: Samples) -> None:
         """Add the state lines of all rendered pods."""

@@ -3,6 +3,9 @@
 Each watched resource has one task. A resource that the cluster does not have (no SeldonDeployments: Seldon Core is not
 installed) is looked for again now and then and is no error. When the API cannot be reached the last state is served for
 `watch.stale_max`, with its age beside it; after that the source is down and its samples are gone.
+
+A 403 before anything was listed is a missing right: the process ends and says which. Later it may be an API server that
+has just started and has not read its own rules yet, so it is an interruption like any other.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ from milepost.watch import Kind
 
 log = logging.getLogger(__name__)
 
+_LOST_RETRY_S = 2.0
+"""Between two tries after an error that a watch does not retry by itself."""
+
+Key = tuple[str, str]
 _CHANGES = {Kind.ADDED: False, Kind.MODIFIED: False, Kind.DELETED: True}
 
 
@@ -31,8 +38,11 @@ class Holder(Protocol):
 
     def __len__(self) -> int: ...
 
-    def apply(self, raw: bytes, *, deleted: bool) -> None:
-        """Take an object's newest state, or forget it."""
+    def apply(self, raw: bytes, *, deleted: bool) -> Key:
+        """Take an object's newest state, or forget it; return its (namespace, name)."""
+
+    def retain(self, keys: set[Key]) -> None:
+        """Forget all objects but these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,32 +121,50 @@ class KubernetesSource:
             try:
                 await self._watch(resource, status)
             except KubeError as error:
-                if not resource.optional or error.status != 404:
+                if resource.optional and error.status == 404:
+                    self._absent(resource, status)
+                elif status.listed:
+                    self._interrupted(resource, status, error)
+                else:
                     raise
-                status.absent, status.lost_at = True, None
-                log.info("the cluster has no %s; looking again in %g s", resource.name, self._absent_retry_s)
-                await asyncio.sleep(self._absent_retry_s)
+            await asyncio.sleep(self._absent_retry_s if status.absent else _LOST_RETRY_S)
 
     async def _watch(self, resource: Resource, status: WatchStatus) -> None:
-        loop = asyncio.get_running_loop()
+        found: set[Key] | None = set()
         async with aclosing(self._client.watch(resource.path, resource.params)) as events:
             async for event in events:
                 self.events[resource.name, event.kind.lower()] += 1
                 if event.kind is Kind.INTERRUPTED:
-                    if status.lost_at is None:
-                        status.lost_at, status.lost_why = loop.time(), str(event.error)
-                        log.warning("watch of %s interrupted: %s", resource.name, event.error)
+                    self._interrupted(resource, status, event.error)
                     continue
                 status.lost_at = None
-                if event.kind is Kind.LISTED:
+                if event.kind in _CHANGES:
+                    key = self._apply(resource, event.object, deleted=_CHANGES[event.kind])
+                    if found is not None and key is not None:
+                        found.add(key)
+                elif event.kind is Kind.LISTED:
                     status.listed, status.absent = True, False
+                    # This watch knows nothing of what an earlier one has told us and that is gone since.
+                    if found is not None:
+                        resource.holder.retain(found)
+                        found = None
                     log.info("%s: %d listed", resource.name, len(resource.holder))
-                elif event.kind in _CHANGES:
-                    self._apply(resource, event.object, deleted=_CHANGES[event.kind])
 
-    def _apply(self, resource: Resource, raw: bytes, *, deleted: bool) -> None:
+    def _absent(self, resource: Resource, status: WatchStatus) -> None:
+        if not status.absent:
+            log.info("the cluster has no %s; looking again every %g s", resource.name, self._absent_retry_s)
+        status.absent, status.lost_at = True, None
+        resource.holder.retain(set())
+
+    def _interrupted(self, resource: Resource, status: WatchStatus, error: KubeError | None) -> None:
+        if status.lost_at is None:
+            status.lost_at, status.lost_why = asyncio.get_running_loop().time(), str(error)
+            log.warning("watch of %s interrupted: %s", resource.name, error)
+
+    def _apply(self, resource: Resource, raw: bytes, *, deleted: bool) -> Key | None:
         try:
-            resource.holder.apply(raw, deleted=deleted)
+            return resource.holder.apply(raw, deleted=deleted)
         except (msgspec.DecodeError, ValueError) as error:
             self.bad_objects += 1
             log.warning("an object of %s cannot be read and is left out: %s", resource.name, error)
+            return None
