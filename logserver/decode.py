@@ -1,0 +1,231 @@
+"""From documents to lines: a batch of raw Kafka values becomes Arrow columns, and rejects with their reasons.
+
+The hot path is one SELECT of the embedded engine over the batch (`decode.sql`): JSON, time, identity, level and trace
+id in C++, without the interpreter's lock. Rows it doubts go one by one through `repair`, and what comes out of that
+through the same SELECT; so there is one meaning of a document. Every document ends as exactly one line or one reject.
+
+A line whose document names no file and offset gets its Kafka position as identity: `file_id` is the hash of
+(topic, partition), `file_offset` the Kafka offset.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from string import Template
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logserver.levels import level_sql, trace_id_sql
+from logserver.record import LINE_SCHEMA, MILLISECONDS, NAME, REJECT_SCHEMA
+from logserver.repair import Reject, repair
+from milepost.identity import APP_LABEL_V1, MODEL_LABEL_V1, MODEL_LABEL_V2, PREDICTOR_LABEL_V1
+from milepost.units import Bytes
+
+# Runs a SELECT from `Python(rows)` over the given table: EmbeddedStore.transform or an engine without tables.
+Transform = Callable[[str, pa.Table], pa.Table]
+
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        pa.field("raw", pa.binary()),
+        pa.field("key", pa.binary()),
+        pa.field("topic", NAME),
+        pa.field("partition", pa.uint32()),
+        pa.field("offset", pa.uint64()),
+        pa.field("appended_at", MILLISECONDS),
+    ]
+)
+
+NANOSECONDS_PER_DAY = 86_400 * 10**9
+_DOCUMENT_TYPE = (
+    "Tuple(`@timestamp` String, message String, stream String, level String, severity String, "
+    "log Tuple(offset Nullable(UInt64), level String, flags Array(String), "
+    "file Tuple(path String, device_id String, inode String, fingerprint String)), "
+    "trace Tuple(id String), trace_id String, host Tuple(name String), container Tuple(id String), "
+    "kubernetes Tuple(namespace String, pod Tuple(name String), node Tuple(name String), "
+    "container Tuple(name String), labels String))"
+)
+_DECODED = [
+    name for name in LINE_SCHEMA.names if name not in (*DOCUMENT_SCHEMA.names, "indexed_at", "keep_days", "day")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of a batch of documents: `lines` has LINE_SCHEMA, `rejects` REJECT_SCHEMA, both in arrival order."""
+
+    lines: pa.Table
+    rejects: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class KeepDays:
+    """How long a line is kept, by its namespace."""
+
+    default: int
+    namespaces: dict[str, int]
+
+    def of(self, namespace: str) -> int:
+        """Return the days for one namespace."""
+        return self.namespaces.get(namespace, self.default)
+
+
+class Decoder:
+    """Decodes batches; stateless but for its prepared SQL."""
+
+    def __init__(
+        self, transform: Transform, keep: KeepDays, *, document_bytes_max: Bytes, reject_bytes_max: Bytes
+    ) -> None:
+        self._transform = transform
+        self._keep = keep
+        self._document_bytes_max = document_bytes_max
+        self._reject_bytes_max = reject_bytes_max
+        self._sql = decode_sql()
+
+    def decode(self, documents: pa.Table, *, now: datetime.datetime) -> Decoded:
+        """Return the lines and rejects of a table of DOCUMENT_SCHEMA (one chunk a column)."""
+        sized, problems = self._sized(documents)
+        content = self._transform(self._sql, sized.select(["raw"])).combine_chunks()
+        if content.num_rows != documents.num_rows:
+            raise AssertionError(f"{documents.num_rows} documents became {content.num_rows} rows")
+        good = pc.equal(content["doubt"], "").to_numpy()
+        if not good.all():
+            content = self._repaired(documents, content, np.flatnonzero(~good), problems)
+        rejects = self._rejects(documents, problems, now)
+        if problems:
+            kept = np.ones(documents.num_rows, dtype=bool)
+            kept[list(problems)] = False
+            content, documents = content.filter(pa.array(kept)), documents.filter(pa.array(kept))
+        return Decoded(self._lines(content, documents, now), rejects)
+
+    def _sized(self, documents: pa.Table) -> tuple[pa.Table, dict[int, Reject]]:
+        """Return the documents without the values that are too big, and a reject for each of these rows."""
+        sizes = pc.fill_null(pc.binary_length(documents["raw"]), 0).to_numpy()
+        big = np.flatnonzero(sizes > self._document_bytes_max)
+        if not len(big):
+            return documents, {}
+        limit = self._document_bytes_max
+        problems = {
+            int(row): Reject("too_big", f"{sizes[row]} bytes; ingest.document_bytes_max is {limit}") for row in big
+        }
+        keep = pa.array(sizes <= limit)
+        return documents.set_column(0, "raw", pc.if_else(keep, documents["raw"], b"")), problems
+
+    def _repaired(
+        self, documents: pa.Table, content: pa.Table, doubtful: npt.NDArray[np.int64], problems: dict[int, Reject]
+    ) -> pa.Table:
+        """Return the content with doubtful rows decoded again from repaired documents; adds to `problems`."""
+        rows, repaired = [], []
+        for row in doubtful:
+            if int(row) in problems:
+                continue
+            outcome = repair(documents["raw"][int(row)].as_py() or b"")
+            if isinstance(outcome, Reject):
+                problems[int(row)] = outcome
+            else:
+                rows.append(int(row))
+                repaired.append(outcome)
+        if not rows:
+            return content
+        again = self._transform(self._sql, pa.table({"raw": pa.array(repaired, pa.binary())})).combine_chunks()
+        for row, doubt, raw in zip(rows, again["doubt"].to_pylist(), repaired, strict=True):
+            if doubt == "timestamp":
+                problems[row] = Reject("bad_timestamp", f"@timestamp is no time from 1900 to 2262: {raw[:80]!r}")
+            elif doubt == "type":
+                problems[row] = Reject("wrong_type", "a field Filebeat always writes has another type")
+        order = np.arange(content.num_rows)
+        order[rows] = content.num_rows + np.arange(len(rows))
+        return pa.concat_tables([content, again]).unify_dictionaries().take(pa.array(order)).combine_chunks()
+
+    def _lines(self, content: pa.Table, documents: pa.Table, now: datetime.datetime) -> pa.Table:
+        count = content.num_rows
+        columns = {name: content[name] for name in _DECODED}
+        columns |= {name: documents[name] for name in ("topic", "partition", "offset", "appended_at")}
+        columns["file_id"], columns["file_offset"] = _identities(content, documents)
+        keep_days = self._keep_days(content["namespace"].combine_chunks())
+        columns["indexed_at"] = pa.repeat(pa.scalar(_milliseconds(now), MILLISECONDS), count)
+        columns["keep_days"] = pa.array(keep_days)
+        columns["day"] = pa.array(store_days(content["ts"].to_numpy(), keep_days, now), pa.int32()).cast(pa.date32())
+        return pa.table([columns[name] for name in LINE_SCHEMA.names], schema=LINE_SCHEMA)
+
+    def _keep_days(self, namespaces: pa.DictionaryArray) -> npt.NDArray[np.uint16]:
+        days = np.array([self._keep.of(name or "") for name in namespaces.dictionary.to_pylist()], dtype=np.uint16)
+        codes = pc.fill_null(namespaces.indices, 0).to_numpy(zero_copy_only=False)
+        return days[codes] if len(days) else np.full(len(codes), self._keep.default, dtype=np.uint16)
+
+    def _rejects(self, documents: pa.Table, problems: dict[int, Reject], now: datetime.datetime) -> pa.Table:
+        rows = sorted(problems)
+        picked = documents.take(pa.array(rows, pa.int64()))
+        limit = self._reject_bytes_max
+        raws = [raw or b"" for raw in picked["raw"].to_pylist()]
+        cut = [f" (kept {limit} of {len(raw)} bytes)" if len(raw) > limit else "" for raw in raws]
+        columns = {
+            "received_at": pa.repeat(pa.scalar(_milliseconds(now), MILLISECONDS), len(rows)),
+            "topic": picked["topic"],
+            "partition": picked["partition"],
+            "offset": picked["offset"],
+            "reason": pa.array([problems[row].reason for row in rows], pa.string()).dictionary_encode(),
+            "detail": pa.array([problems[row].detail + note for row, note in zip(rows, cut, strict=True)], pa.string()),
+            "raw": pa.array([raw[:limit] for raw in raws], pa.binary()),
+            "key": pa.array([(key or b"")[:limit] for key in picked["key"].to_pylist()], pa.binary()),
+        }
+        return pa.table([columns[name] for name in REJECT_SCHEMA.names], schema=REJECT_SCHEMA)
+
+
+def decode_sql() -> str:
+    """Return the SELECT of the hot path."""
+    said_level = "multiIf(d.log.level != '', d.log.level, d.level != '', d.level, d.severity)"
+    said_trace = "if(d.trace.id != '', d.trace.id, d.trace_id)"
+    return Template((resources.files("logserver") / "decode.sql").read_text("utf-8")).substitute(
+        document_type=f"'{_DOCUMENT_TYPE}'",
+        model_v1=MODEL_LABEL_V1,
+        model_v2=MODEL_LABEL_V2,
+        app_v1=APP_LABEL_V1,
+        predictor_v1=PREDICTOR_LABEL_V1,
+        level=level_sql(message="d.message", said=said_level),
+        trace_id=trace_id_sql(message="d.message", said=said_trace),
+    )
+
+
+def store_days(
+    ts: npt.NDArray[np.datetime64], keep_days: npt.NDArray[np.uint16], now: datetime.datetime
+) -> npt.NDArray[np.int32]:
+    """Return the day (since 1970) each line is stored under: its own, within [today - keep_days, tomorrow].
+
+    Without the bounds one wrong clock would make a store partition for every day of history.
+    """
+    today = int(now.timestamp()) // 86_400
+    days = np.floor_divide(ts.astype("datetime64[ns]").astype(np.int64), NANOSECONDS_PER_DAY)
+    bounded: npt.NDArray[np.int64] = np.clip(days, today - keep_days.astype(np.int64), today + 1)
+    return bounded.astype(np.int32)
+
+
+def _identities(content: pa.Table, documents: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """Return file_id and file_offset, from the Kafka position where the document names no file."""
+    file_ids = content["file_id"].to_numpy().copy()
+    offsets = content["file_offset"].to_numpy().copy()
+    missing = file_ids == 0
+    if missing.any():
+        topics = documents["topic"].combine_chunks()
+        hashes = np.array([_topic_hash(name) for name in topics.dictionary.to_pylist()], dtype=np.uint64)
+        partitions = documents["partition"].to_numpy().astype(np.uint64)
+        by_position = hashes[topics.indices.to_numpy(zero_copy_only=False)] + partitions
+        file_ids[missing] = by_position[missing]
+        offsets[missing] = documents["offset"].to_numpy()[missing]
+    return pa.array(file_ids), pa.array(offsets)
+
+
+def _topic_hash(topic: str) -> int:
+    """Return 64 bits whose low 20 are zero, to which a partition number is added."""
+    digest = hashlib.blake2b(topic.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") & ~0xFFFFF
+
+
+def _milliseconds(moment: datetime.datetime) -> int:
+    return int(moment.timestamp() * 1000)
