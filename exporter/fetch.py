@@ -12,7 +12,8 @@ from types import TracebackType
 
 import aiohttp
 
-_READ_BYTES = 1 << 16
+_READ_BYTES = 1 << 20
+"""How much of an answer may wait unread; large, for a node's pages are megabytes and come from next door."""
 
 
 class FetchError(Exception):
@@ -31,6 +32,7 @@ class Fetcher:
         self._session = aiohttp.ClientSession(
             connector=connector,
             trust_env=False,
+            read_bufsize=_READ_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "milepost-exporter", "Accept": "text/plain;version=0.0.4"},
         )
@@ -68,10 +70,11 @@ class Fetcher:
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise FetchError(f"http_{answer.status}", f"{url}: HTTP {answer.status} {answer.reason}")
-            body = bytearray()
-            async for chunk in answer.content.iter_chunked(_READ_BYTES):
-                body += chunk
-                if len(body) > self._body_max:
-                    limit = f"{self._body_max} bytes (pages.body_max)"
-                    raise FetchError("too_large", f"{url}: the page exceeds {limit}")
-            return bytes(body)
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in answer.content.iter_any():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > self._body_max:
+                    raise FetchError("too_large", f"{url}: the page exceeds {self._body_max} bytes (body_max)")
+            return b"".join(chunks)
