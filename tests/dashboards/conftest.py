@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
 
-def _tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return path
+@pytest.fixture(scope="session")
+def promtool(prometheus_programs: dict[str, str]) -> str:
+    """The path of promtool."""
+    return prometheus_programs["promtool"]
 
 
 @pytest.fixture(scope="session")
-def promtool() -> str:
-    return _tool("promtool")
-
-
-@pytest.fixture(scope="session")
-def amtool() -> str:
-    return _tool("amtool")
+def amtool(prometheus_programs: dict[str, str]) -> str:
+    """The path of amtool."""
+    return prometheus_programs["amtool"]

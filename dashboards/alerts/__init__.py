@@ -1,0 +1,1 @@
+"""Prometheus recording rules and alerts, as data; `python -m dashboards.alerts.generate` writes `dashboards/rules/`."""
