@@ -16,6 +16,7 @@ from tests.parts.chromium import Chromium
 from tests.parts.chromium import chromium as installed_chromium
 from tests.parts.containers import ClickHouseServer
 from tests.parts.containers import clickhouse_server as running_clickhouse
+from tests.parts.ingress_nginx import IngressNginx
 from tests.parts.install import Unavailable
 from tests.parts.kafka import KafkaBroker
 from tests.parts.kubernetes import ControlPlane
@@ -50,6 +51,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     control_plane = need(lambda: ControlPlane(tmp_path_factory.mktemp("cluster")).start())
     yield control_plane
     control_plane.stop()
+
+
+@pytest.fixture(scope="session")
+def ingress_nginx(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNginx]:
+    """The ingress-nginx controller of the cluster, class `nginx`, shared: use hosts of your own."""
+    controller = need(lambda: IngressNginx(tmp_path_factory.mktemp("ingress")))
+    controller.start(cluster)
+    yield controller
+    controller.stop()
 
 
 @pytest.fixture(scope="session")

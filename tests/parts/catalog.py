@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tests.parts import addresses, crds, kafka, kubernetes_build, kustomize
 from tests.parts.chromium import chromium
+from tests.parts.ingress_nginx import install_ingress_nginx
 from tests.parts.install import Part, Say, install
 from tests.parts.nginx import nginx_binary
 from tests.parts.prometheus import programs
@@ -30,6 +31,7 @@ INSTALLERS: dict[str, Callable[[Say], str]] = {
     "kustomize": _folder(kustomize.PART),
     "etcd": lambda _: str(kubernetes_build.etcd_binary()),
     "kwok": _folder(kubernetes_build.KWOK),
+    "ingress-nginx": lambda say: str(install_ingress_nginx(say)),
     "kubernetes": _folder(kubernetes_build.KUBERNETES),
 }
 """Each installs one part, unless it is there, and returns where it is; raises Unavailable."""
