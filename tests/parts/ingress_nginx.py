@@ -162,8 +162,8 @@ class IngressNginx:
             "--publish-status-address=127.0.0.1",
             "--shutdown-grace-period=0",
             "--post-shutdown-grace-period=0",
-            # The default of one change in three seconds is for large clusters.
-            "--sync-rate-limit=20",
+            # balancer.lua takes no second change within the same second, so one change a second is the most.
+            "--sync-rate-limit=0.9",
         ]
 
     async def _create_objects(self, control_plane: ControlPlane) -> None:
