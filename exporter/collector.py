@@ -54,6 +54,7 @@ class Collector:
         self._on_collected = on_collected
         self._rates = CpuRates()
         self._flight: _Flight | None = None
+        self._down: dict[str, str] = {}
         self.counters = CollectorCounters()
         self.collected_at = float("-inf")
 
@@ -113,8 +114,12 @@ class Collector:
         failures = result.failures or ({result.error: 1} if result.error else {})
         for reason, times in failures.items():
             self.counters.errors[result.source, reason] += times
-        if result.error:
+        before = self._down.get(result.source, "")
+        if result.error and result.error != before:
             log.warning("source %s is down: %s: %s", result.source, result.error, result.error_detail)
+        elif before and not result.error:
+            log.info("source %s is up again", result.source)
+        self._down[result.source] = result.error
 
 
 def _result_of(source: Source, task: asyncio.Task[SourceResult]) -> SourceResult:

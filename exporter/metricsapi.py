@@ -38,6 +38,8 @@ class MetricsApiSource:
             body = await self._client.request("GET", PATH, timeout_s=max(0.001, deadline - started))
             usages = list(read_pod_metrics(body, self._pods, now=now))
         except KubeError as error:
+            if error.status == 404:  # The cluster has no metrics server: nothing to read is no failure.
+                return SourceResult(self.name, loop.time() - started, targets=0, targets_up=0)
             reason = f"http_{error.status}" if error.status else error.reason.lower()
             return SourceResult(self.name, loop.time() - started, error=reason, error_detail=str(error))
         except (msgspec.DecodeError, ValueError) as error:

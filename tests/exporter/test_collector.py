@@ -55,6 +55,19 @@ async def test_a_source_with_a_bug_is_down_and_logged(caplog: pytest.LogCaptureF
     assert "source buggy failed unexpectedly" in caplog.text
 
 
+async def test_a_source_that_stays_down_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    source = Scripted("flaky", raises=OSError("x"))
+    running = collector(source)
+    caplog.set_level("INFO", "exporter.collector")
+    for _ in range(3):
+        await running.collect(1)
+    source.raises = None
+    await running.collect(1)
+    assert caplog.text.count("source flaky is down") == 1
+    assert caplog.text.count("source flaky is up again") == 1
+    assert running.counters.errors == {("flaky", "internal"): 3}
+
+
 async def test_scrapes_at_the_same_time_share_one_collection() -> None:
     source = Scripted(takes_s=0.05)
     told: list[Collection] = []
