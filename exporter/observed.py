@@ -70,7 +70,7 @@ def add_model(out: Samples, observed: ModelTraffic) -> None:
 def add_controller(out: Samples, observed: ControllerTraffic, behind: Mapping[ServiceKey, tuple[str, str]]) -> None:
     """Add what one Ingress controller said of the Ingresses that lead to a model."""
     for traffic in observed.traffic:
-        model, predictor = behind.get((traffic.namespace, traffic.backend), ("", ""))
+        model, predictor = behind.get((traffic.namespace, serving_service(traffic)), ("", ""))
         if model:
             subject = Subject.of(Identity(traffic.namespace, model, predictor), fam.Scope.PREDICTOR)
             labels = (traffic.ingress, traffic.backend, traffic.canary, observed.controller)
@@ -80,11 +80,22 @@ def add_controller(out: Samples, observed: ControllerTraffic, behind: Mapping[Se
 def backends(observations: Iterable[Observation]) -> set[ServiceKey]:
     """Return the Services that Ingress controllers sent requests to."""
     return {
-        (traffic.namespace, traffic.backend)
+        (traffic.namespace, serving_service(traffic))
         for observed in observations
         if isinstance(observed, ControllerTraffic)
         for traffic in observed.traffic
     }
+
+
+def serving_service(traffic: IngressTraffic) -> str:
+    """Return the Service that answered: the canary's where a canary did.
+
+    ingress-nginx keeps the main Service in `backend` and names the canary's upstream `<namespace>-<service>-<port>`
+    (`internal/ingress/controller/controller.go`, upstreamName).
+    """
+    if not traffic.canary:
+        return traffic.backend
+    return traffic.canary.removeprefix(f"{traffic.namespace}-").rpartition("-")[0]
 
 
 def front_traffic(observed: ModelTraffic) -> Mapping[str, Traffic]:

@@ -97,6 +97,7 @@ def cluster() -> Cluster:
         (found.models, seldon_deployment("fraud", replicas=2)),
         (found.models, seldon_deployment("churn", replicas=1, state="Failed")),
         (found.services, service("fraud-default", model="fraud")),
+        (found.services, service("fraud-canary", model="fraud", predictor="canary")),
         (found.ingresses, ingress("fraud", "fraud-default")),
     )
     for holder, item in applied:
