@@ -144,7 +144,8 @@ def literal_pattern(value: str) -> Pattern:
 
 def write_literal(value: str) -> str:
     """Return the text whose pattern matches this value alone: the inverse of `parse_pattern` for exact ones."""
-    return re.sub(r"([\\*?])", r"\\\1", "\\" + value if value.startswith("!") else value) if value else ""
+    escaped = re.sub(r"([\\*?])", r"\\\1", value)
+    return f"\\{escaped}" if escaped.startswith("!") else escaped
 
 
 def field_filter(field: str, values: Sequence[str]) -> FieldFilter | None:
