@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from dashboards import variables
 from dashboards.frame import framed
 from dashboards.panels import BAD, CAREFUL, Column, PanelBuilder, Query, figure, lines, table_of
-from dashboards.promql import OF_MODEL, quantile, rate, ratio, sum_by, top
+from dashboards.promql import OF_MODEL, cards_used, quantile, rate, ratio, sum_by, top
 
 UID = "milepost-fleet"
 MODEL = "namespace, model"
@@ -85,7 +85,7 @@ def _models() -> PanelBuilder:
         Column("p95", quantile(0.95, MODEL, BUCKETS), "s", bad_from=1),
         Column("CPU", sum_by(MODEL, rate(CPU)), "short"),
         Column("Memory", sum_by(MODEL, MEMORY), "bytes"),
-        Column("GPU used", sum_by(MODEL, rate(GPU_SECONDS)), "short"),
+        Column("GPU used", cards_used(MODEL, GPU_SECONDS), "short"),
         Column("Restarts (1 h)", sum_by(MODEL, f"increase({RESTARTS}[1h])"), "short", bad_from=1),
         link=LINK,
         height=11,
@@ -110,7 +110,7 @@ def _resources() -> list[PanelBuilder]:
         lines("Memory", "Working set of the 20 greatest models.", "bytes",
               Query(top(20, sum_by(MODEL, MEMORY)), NAME), span=8),
         lines("GPU", "Cards in use by the 20 greatest models, from the card-seconds counter.", "short",
-              Query(top(20, sum_by(MODEL, rate(GPU_SECONDS))), NAME), span=8),
+              Query(top(20, cards_used(MODEL, GPU_SECONDS)), NAME), span=8),
     ]  # fmt: skip
 
 

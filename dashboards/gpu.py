@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from dashboards import variables
 from dashboards.frame import framed
 from dashboards.panels import BAD, Column, PanelBuilder, Query, figure, lines, table_of
-from dashboards.promql import ON_NODE, Selection, rate, sum_by
+from dashboards.promql import ON_NODE, Selection, cards_used, rate, sum_by
 
 UID = "milepost-gpu"
 HOLDERS = Selection(("job", "instance", "node", "namespace", "model", "predictor"))
@@ -48,7 +48,7 @@ def gpu() -> Dashboard:
 
 
 def _figures() -> list[PanelBuilder]:
-    used = f"sum({rate(HOLDERS('milepost_gpu_container_seconds_total'))})"
+    used = cards_used("", HOLDERS("milepost_gpu_container_seconds_total"))
     silent = HOLDERS("milepost_gpu_manager_silent_zero")
     return [
         figure("Cards", "Cards of the chosen nodes.", "short", f"sum({CAPACITY})"),
@@ -103,7 +103,7 @@ def _holders() -> list[PanelBuilder]:
 
 
 def _used() -> list[PanelBuilder]:
-    used = sum_by(HOLDER, rate(HOLDERS("milepost_gpu_container_seconds_total")))
+    used = cards_used(HOLDER, HOLDERS("milepost_gpu_container_seconds_total"))
     asked = sum_by(HOLDER, HOLDERS("milepost_gpu_container_request_cards"))
     memory = sum_by(HOLDER, HOLDERS("milepost_gpu_container_memory_used_bytes", 'source="nvml"'))
     allowed = sum_by(HOLDER, HOLDERS("milepost_gpu_container_memory_limit_bytes"))

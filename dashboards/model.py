@@ -20,7 +20,7 @@ from dashboards.panels import (
     states,
     table_of,
 )
-from dashboards.promql import OF_MODEL, OF_PREDICTOR, WINDOW, mean, quantile, rate, ratio, sum_by
+from dashboards.promql import OF_MODEL, OF_PREDICTOR, WINDOW, cards_used, mean, quantile, rate, ratio, sum_by
 
 UID = "milepost-model"
 REQUESTS = OF_PREDICTOR("milepost_model_requests_total")
@@ -92,8 +92,8 @@ def _requests() -> list[PanelBuilder]:
              sum_by("le", rate(BUCKETS))),
         lines("p95 by predictor", "95 % of the predictor's requests were answered within this time.", "s",
               Query(quantile(0.95, "predictor", BUCKETS), "{{predictor}}")),
-        lines("Requests in flight", "Requests not yet answered, where the model server says so.", "short",
-              Query(sum_by("predictor", OF_PREDICTOR("milepost_model_requests_in_flight")), "{{predictor}}")),
+        lines("Requests by pod", "Requests per second by pod: uneven where callers keep connections open.", "reqps",
+              Query(sum_by("pod", rate(REQUESTS)), "{{pod}}")),
     ]  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def _resources() -> list[PanelBuilder]:
 def _gpu() -> list[PanelBuilder]:
     used = OF_PREDICTOR("milepost_gpu_container_utilization_ratio")
     memory = OF_PREDICTOR("milepost_gpu_container_memory_used_bytes")
-    cards = sum_by(POD, rate(OF_PREDICTOR("milepost_gpu_container_seconds_total")))
+    cards = cards_used(POD, OF_PREDICTOR("milepost_gpu_container_seconds_total"))
     limit = sum_by(POD, OF_PREDICTOR("milepost_gpu_container_limit_cards"))
     memory_limit = sum_by(POD, OF_PREDICTOR("milepost_gpu_container_memory_limit_bytes"))
     return [

@@ -60,3 +60,8 @@ def quantile(q: float, labels: str, buckets: str) -> str:
 def mean(labels: str, total: str, count: str) -> str:
     """Return the mean of a summary: the only latency that some model servers give."""
     return f"{sum_by(labels, rate(total))} / ({sum_by(labels, rate(count))} > 0)"
+
+
+def cards_used(labels: str, selector: str) -> str:
+    """Return the cards' time in use by these labels; of several sources that see one use, the greatest counts."""
+    return sum_by(labels, f"max without (job, instance, source) ({rate(selector)})")
