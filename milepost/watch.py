@@ -10,7 +10,7 @@ that vanished while nobody watched is reported as DELETED (its metadata only), o
 as DELETED and then ADDED, and LISTED says that the state is complete. Until the first LISTED it is not.
 
 INTERRUPTED carries the error and means that the state grows old; it costs nothing else. Errors that waiting cannot heal
-(403, 404 of the collection, 401 with fresh credentials) are raised. Rules of the protocol:
+are raised: a collection that does not exist (404), and before the first LISTED a missing right (401, 403). Protocol:
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
 """
 
@@ -32,6 +32,8 @@ from milepost.kube_error import TOO_LARGE, KubeError, error_from_event
 _BACKOFF_FIRST_S = 0.5
 _ORDINARY_S = 1.0
 """A watch may end without an event, since nothing changed; one that ends sooner than this is refused in disguise."""
+_MAY_COME_BACK = frozenset({401, 403})
+"""After a first list these are no missing right: an API server that has just started knows no token or rule yet."""
 
 Params = Mapping[str, str | int | bool]
 
@@ -119,7 +121,7 @@ async def watch(
             ended = error
             if error.expired:
                 state.version = ""
-            elif not error.transient:
+            elif not error.transient and not (state.listed and error.status in _MAY_COME_BACK):
                 raise
             failures += 1
         yield WatchEvent(Kind.INTERRUPTED, error=ended)
@@ -160,6 +162,7 @@ class _Followed:
     """What the consumer was told: the version to go on from ("" = list), and (namespace, name) -> uid."""
 
     version: str = ""
+    listed: bool = False
     uids: dict[_Name, str] = field(default_factory=dict)
 
 
@@ -181,7 +184,7 @@ async def _list(source: WatchSource, path: str, params: Params, state: _Followed
                 yield WatchEvent(Kind.ADDED, bytes(item))
     for name in [name for name in state.uids if name not in seen]:
         yield _vanished(name, state.uids.pop(name))
-    state.version = version
+    state.version, state.listed = version, True
     yield WatchEvent(Kind.LISTED)
 
 

@@ -45,7 +45,7 @@ class Scripted:
     async def stream(self, path: str, params: Params | None = None) -> AsyncGenerator[bytes, None]:
         self.asked.append(params or {})
         if not self.streams:
-            raise KubeError(403, "Forbidden", OVER)
+            raise KubeError(404, "NotFound", OVER)
         for step in self.streams.pop(0):
             if isinstance(step, KubeError):
                 raise step
@@ -156,6 +156,15 @@ async def test_a_refused_list_is_raised_and_not_tried_for_ever() -> None:
     source = Scripted([[KubeError(403, "Forbidden", "pods is forbidden")]], [])
     events, _ = await play(source, ending="pods is forbidden")
     assert events == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refusal_after_the_first_list_is_an_interruption(status: int) -> None:
+    refused = KubeError(status, "Forbidden", "the rules are not read yet")
+    source = Scripted([[page(7)]], [[refused], [change("ADDED", pod("a", "1", 8))]])
+    events, _ = await play(source)
+    assert told(events) == ["LISTED", "INTERRUPTED", "ADDED a/1"]
+    assert events[1].error is refused
 
 
 async def test_an_answer_that_is_no_kubernetes_object_counts_as_a_bad_gateway() -> None:

@@ -46,6 +46,7 @@ _PACKAGES = (
 )
 _MODULES = ("ndk_http_module", "ngx_http_lua_module", "ngx_http_headers_more_filter_module")
 _MODULES_FOLDER = Path("/usr/lib/nginx/modules")
+_LUA_FOLDER = Path("/usr/share/lua/5.1")
 _LUA = Path(__file__).with_name("lua")
 _BOUND = {"nginx": "/etc/nginx", "controller": "/etc/ingress-controller", "run": "/tmp/nginx", "log": "/var/log/nginx"}  # noqa: S108
 
@@ -67,13 +68,16 @@ PART = Part("ingress-nginx", VERSION, _fill)
 
 def install_ingress_nginx(say: Say = lambda _: None) -> Path:
     """Return the folder of the controller, with Debian's nginx and its Lua installed; raises Unavailable."""
-    nginx = debian(_PACKAGES, ("nginx",), say)
-    missing = [name for name in _MODULES if not (_MODULES_FOLDER / f"{name}.so").exists()]
-    if nginx and missing:
-        raise Unavailable(f"nginx lacks {', '.join(missing)}: `apt-get install {' '.join(_PACKAGES)}`")
+    _nginx(say)
     if os.geteuid() != 0:
         raise Unavailable("ingress-nginx needs root: its paths are bound in a mount namespace")
     return install(PART, say)
+
+
+def _nginx(say: Say = lambda _: None) -> str:
+    modules = [_MODULES_FOLDER / f"{name}.so" for name in _MODULES]
+    libraries = [_LUA_FOLDER / name for name in ("resty/core.lua", "resty/lrucache.lua", "nginx/cookie.lua")]
+    return debian(_PACKAGES, ("nginx",), say, files=[*modules, *libraries])["nginx"]
 
 
 class IngressNginx:
@@ -81,7 +85,7 @@ class IngressNginx:
 
     def __init__(self, folder: Path, class_name: str = "nginx") -> None:
         self._part = install_ingress_nginx()
-        self._nginx = debian(_PACKAGES, ("nginx",))["nginx"]
+        self._nginx = _nginx()
         self._folder = folder
         self.class_name = class_name
         self.http_port = free_port()

@@ -108,19 +108,21 @@ def run(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] 
     return done.stdout
 
 
-def debian(packages: Sequence[str], programs: Sequence[str], say: Say = lambda _: None) -> dict[str, str]:
-    """Return {program: path}, installing Debian packages first when a program is missing. Raises Unavailable.
+def debian(
+    packages: Sequence[str], programs: Sequence[str], say: Say = lambda _: None, *, files: Sequence[Path] = ()
+) -> dict[str, str]:
+    """Return {program: path}, installing Debian packages first when a program or a file is missing. Raises Unavailable.
 
     Programs are looked for in PATH and in /usr/sbin.
     """
-    found = _programs(programs)
+    found = _programs(programs, files)
     if found is not None:
         return found
     command = f"apt-get install {' '.join(packages)}"
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise Unavailable(f"needs {', '.join(programs)}: run `{command}` as root (Debian)")
+        raise Unavailable(f"needs {', '.join([*programs, *map(str, files)])}: run `{command}` as root (Debian)")
     with locked("apt", say):
-        found = _programs(programs)
+        found = _programs(programs, files)
         if found is None:
             say(f"apt: installing {' '.join(packages)}")
             # RUNLEVEL keeps the packages from starting their services.
@@ -128,14 +130,14 @@ def debian(packages: Sequence[str], programs: Sequence[str], say: Say = lambda _
             wait = ("-o", "DPkg::Lock::Timeout=600")
             run(["apt-get", "-q", *wait, "update"], env=env)
             run(["apt-get", "-q", "-y", *wait, "install", "--no-install-recommends", *packages], env=env)
-            found = _programs(programs)
+            found = _programs(programs, files)
     if found is None:
-        raise Unavailable(f"`{command}` did not bring {', '.join(programs)}")
+        raise Unavailable(f"`{command}` did not bring {', '.join([*programs, *map(str, files)])}")
     return found
 
 
-def _programs(names: Sequence[str]) -> dict[str, str] | None:
+def _programs(names: Sequence[str], files: Sequence[Path]) -> dict[str, str] | None:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
     found = {name: shutil.which(name, path=path) for name in names}
     present = {name: place for name, place in found.items() if place is not None}
-    return present if len(present) == len(found) else None
+    return present if len(present) == len(found) and all(file.exists() for file in files) else None

@@ -1,4 +1,4 @@
-"""A real nginx from Debian's packages, with the Lua module that the ingress controller needs."""
+"""A real nginx from Debian's packages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from pathlib import Path
 from tests.parts.install import Say, debian
 from tests.parts.process import Process
 
-_PACKAGES = (
-    "nginx-light",
-    "libnginx-mod-http-lua",
-    "libnginx-mod-stream",
-    "lua-cjson",
-    "lua-resty-core",
-    "lua-resty-lrucache",
-)
+_PACKAGES = ("nginx-light",)
 
 
 def nginx_binary(say: Say = lambda _: None) -> str:

@@ -93,9 +93,12 @@ class BreakingProxy:
 
     async def _close(self) -> None:
         await self._refuse()
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(2):  # The transports say goodbye in the loop's next rounds.
+            await asyncio.sleep(0)
 
     async def _cut(self) -> None:
         for writer in list(self._writers):
@@ -107,19 +110,22 @@ class BreakingProxy:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._writers.add(writer)
         try:
             there_reader, there_writer = await asyncio.open_connection(*self._target)
+            self._writers.add(there_writer)
+            try:
+                await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
+            finally:
+                self._end(there_writer)
         except OSError:
             _reset(writer)
-            return
-        pair = {writer, there_writer}
-        self._writers |= pair
-        try:
-            await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
         finally:
-            self._writers -= pair
-            for one in pair:
-                one.close()
+            self._end(writer)
+
+    def _end(self, writer: asyncio.StreamWriter) -> None:
+        self._writers.discard(writer)
+        writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
