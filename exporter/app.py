@@ -46,7 +46,12 @@ async def run(
         app = create_app(exporter, open_authorizer(settings.auth, client), settings.scrape)
         listener = stack.enter_context(_listen(settings.exporter.host, settings.exporter.port))
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_SHUTDOWN_S
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=settings.exporter.connections_max,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
         )
         host, port = listener.getsockname()[:2]
         listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -25,6 +25,7 @@ class ExporterSettings:
     node: str = setting("", "Name of this node (mode node); by default the variable NODE_NAME")
     host: str = setting("127.0.0.1", "Address to listen on")
     port: int = setting(9640, "Port to listen on; 0 takes a free one")
+    connections_max: int = setting(256, "Most connections served at once; the next ones are answered 503")
     log_level: str = setting("info", "Least severity that is logged", choices=("debug", "info", "warning", "error"))
 
 
