@@ -104,6 +104,8 @@ class Selection:
     ignore_case: bool = False
     namespaces: tuple[str, ...] | None = None
     """The namespaces the caller may read, None for all; a condition beside the caller's own."""
+    arrived_before: tuple[tuple[str, int, int], ...] | None = None
+    """(topic, partition, next offset): only lines before these offsets, none of other partitions; None for all."""
 
     @property
     def has_text(self) -> bool:

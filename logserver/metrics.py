@@ -58,6 +58,7 @@ TABLE: tuple[MetricDef, ...] = (
     MetricDef(Gauge, "disk_limit_bytes", "The bound of retention.disk_bytes_max; 0 for none."),
     MetricDef(Histogram, "query_duration_seconds", "Time to answer a request.", ("endpoint",), buckets=QUERY_BUCKETS_S),
     MetricDef(Gauge, "followers", "Open tails."),
+    MetricDef(Counter, "follow_delays_total", "Times followers had to wait because the store did not answer."),
     MetricDef(Counter, "follower_dropped_lines_total", "Lines not sent because a follower was too slow."),
     MetricDef(Gauge, "build_info", "Always 1; the labels say what runs.", ("version", "engine")),
 )

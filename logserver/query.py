@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from logserver.cursor import PageCursor
+from logserver.cursor import PageCursor, Vector
 from logserver.filters import STREAM_FIELDS, FieldFilter, Pattern, Selection, whole_words
 from logserver.times import EARLIEST_NS, LATEST_NS, TimeRange
 
@@ -58,6 +58,8 @@ def conditions(selection: Selection, time: TimeRange = TimeRange()) -> Statement
     for item in selection.fields:
         _add_field(statement, item)
     add_time(statement, time)
+    if selection.arrived_before is not None:
+        _add_arrived_before(statement, selection.arrived_before)
     if selection.trace_id:
         statement.add(f"trace_id = {statement.bind('String', selection.trace_id)}")
     _add_text(statement, selection)
@@ -96,6 +98,24 @@ def page(
     return sql, statement.params
 
 
+def arrivals(selection: Selection, start: Vector, end: Vector, *, limit: int) -> tuple[str, dict[str, object]]:
+    """Return the SQL of the lines that arrived from `start` until before `end`, in the order of their positions.
+
+    A partition that `start` does not know begins at its first line; one that `end` does not know has none.
+    """
+    statement = conditions(selection)
+    spans = [(place, start.get(place, 0), end[place]) for place in sorted(end) if start.get(place, 0) < end[place]]
+    parts = [
+        f"(topic = {statement.bind('String', place.topic)} AND partition = {statement.bind('UInt32', place.partition)} "
+        f"AND offset >= {statement.bind('UInt64', first)} AND offset < {statement.bind('UInt64', last)})"
+        for place, first, last in spans
+    ]
+    statement.add(f"({' OR '.join(parts)})" if parts else "false")
+    rows = statement.bind("UInt64", limit)
+    sql = f"SELECT {LINE_COLUMNS} FROM lines {statement.where} ORDER BY topic, partition, offset LIMIT {rows}"  # noqa: S608 (bound)
+    return sql, statement.params
+
+
 def order(direction: Direction) -> str:
     """Return the ORDER BY of the total order."""
     way = "DESC" if direction == "backward" else "ASC"
@@ -121,6 +141,13 @@ def text_regexes(selection: Selection) -> list[tuple[str, bool]]:
         expressions += [(word_regex(word), True) for word in selection.words]
         return [(f"(?i){expression}", wanted) for expression, wanted in expressions]
     return expressions
+
+
+def _add_arrived_before(statement: Statement, places: tuple[tuple[str, int, int], ...]) -> None:
+    names = statement.bind("Array(String)", [f"{topic}/{partition}" for topic, partition, _ in places])
+    offsets = statement.bind("Array(UInt64)", [next_offset for *_, next_offset in places])
+    # An unknown partition has index 0, whose element is 0: no offset is before it.
+    statement.add(f"offset < arrayElement({offsets}, indexOf({names}, concat(topic, '/', toString(partition))))")
 
 
 def _instant(statement: Statement, value_ns: int) -> str:

@@ -72,7 +72,7 @@ class Reader:
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            cancel.cancel()
+            asyncio.get_running_loop().run_in_executor(None, cancel.cancel)  # it talks to the store
             work.add_done_callback(_forget)
             raise
 

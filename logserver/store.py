@@ -48,20 +48,21 @@ class Cancel:
         return self._cancelled
 
     def attach(self, action: Callable[[], None] | None) -> None:
-        """Set what stops the running query (None when it has ended); runs it at once if already cancelled."""
+        """Set what stops the running query (None when it has ended); runs it at once if already cancelled.
+
+        When this returns, an action set before has finished or will never run: it cannot hit a later query.
+        """
         with self._lock:
             self._action = action
-            run_now = self._cancelled and action is not None
-        if run_now and action is not None:
-            action()
+            if self._cancelled and action is not None:
+                action()
 
     def cancel(self) -> None:
         """Stop the query: its iterator raises QueryCancelled."""
         with self._lock:
             self._cancelled = True
-            action = self._action
-        if action is not None:
-            action()
+            if self._action is not None:
+                self._action()
 
 
 class Store(Protocol):

@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import queue
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,9 +44,11 @@ class EmbeddedStore:
         directory.mkdir(parents=True, exist_ok=True)
         self._lock_file = _lock(directory)
         arguments = f"?max_server_memory_usage={memory_bytes_max}" if memory_bytes_max else ""
+        self._address = f"{directory}/engine{arguments}"
         self._idle: queue.LifoQueue[Session] = queue.LifoQueue()
-        self._sessions = [Session(f"{directory}/engine{arguments}") for _ in range(sessions)]
-        self._killer = Session(f"{directory}/engine{arguments}")
+        self._sessions = [Session(self._address) for _ in range(sessions)]
+        self._killer = Session(self._address)
+        self._killing = threading.Lock()
         for session in self._sessions:
             self._idle.put(session)
 
@@ -101,15 +104,24 @@ class EmbeddedStore:
 
     def _kill(self, tag: str) -> None:
         """End the query with this comment; on a session of its own, since the pool may be all in use."""
-        self._killer.query(f"KILL QUERY WHERE Settings['log_comment'] = '{tag}' ASYNC", "Null")
+        with self._killing:
+            self._killer.query(f"KILL QUERY WHERE Settings['log_comment'] = '{tag}' ASYNC", "Null")
+
+    def _renewed(self, session: Session) -> Session:
+        """Replace a session whose query did not end by itself: its next one could quietly return nothing (measured)."""
+        session.close()
+        fresh = Session(self._address)
+        self._sessions[self._sessions.index(session)] = fresh
+        return fresh
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[Session]:
-        session = self._idle.get()
+        session, ended = self._idle.get(), False
         try:
             yield session
+            ended = True
         finally:
-            self._idle.put(session)
+            self._idle.put(session if ended else self._renewed(session))
 
 
 def _lock(directory: Path) -> IO[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 import time
@@ -104,3 +105,20 @@ def test_leaving_a_result_early_frees_its_session(store: EmbeddedStore) -> None:
 def test_a_directory_belongs_to_one_store(store: EmbeddedStore, tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="in use"):
         EmbeddedStore(tmp_path)
+
+
+def test_a_cancelled_query_never_spoils_the_next_one(tmp_path: Path) -> None:
+    one_session = EmbeddedStore(tmp_path, sessions=1)
+    try:
+        for delay_ms in range(25):
+            cancel = Cancel()
+            timer = threading.Timer(delay_ms / 1000, cancel.cancel)
+            timer.start()
+            with contextlib.suppress(QueryCancelled):
+                list(
+                    one_session.select("SELECT sum(number) FROM numbers(300000000) GROUP BY number % 9", cancel=cancel)
+                )
+            timer.join()
+            assert read(one_session, "SELECT min(number) AS least FROM numbers(10)") == [{"least": 0}]
+    finally:
+        one_session.close()

@@ -1,0 +1,271 @@
+"""The hub: every stored line passes it once, in order of arrival, and goes to whoever follows it.
+
+Rules:
+
+1. `vector` says, for each Kafka partition, the next offset the hub has not passed on. It only grows, and a line is
+   passed on exactly when the vector passes its offset.
+2. Batches stored by this process arrive as Arrow tables by `on_stored`. Lines stored by other replicas are found by
+   polling `positions`, which is written after the lines, and are read from `lines` by offset. A gap before a batch is
+   read from the store first; what the vector has passed already is dropped. So both ways may race freely.
+3. A follower is attached at a vector: lines before it are the reader's to query, lines after it the hub hands over.
+   Between the two no line is missed and none comes twice.
+4. One task does all this (`run`), so there are no locks. A follower's queue is bounded; a slow follower costs only
+   itself.
+
+When a topic is deleted and made again, its offsets restart: the vector is set back, followers are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logserver.cursor import Vector, encode_tail
+from logserver.errors import QueryTimeout, Transient
+from logserver.filters import Selection
+from logserver.follower import BatchLines, Follower, chunks_of
+from logserver.match import Matcher, StreamNumbers
+from logserver.metrics import Metrics
+from logserver.query import arrivals
+from logserver.query_settings import TailSettings
+from logserver.reader import Busy, Reader
+from logserver.record import Span, StoredBatch, TopicPartition
+
+log = logging.getLogger(__name__)
+
+READ_LINES = 20_000
+"""Lines read from the store at a time."""
+LOCAL_FOR_S = 5.0
+"""A partition whose batches came from this process within this time is not polled: its next batch is on its way."""
+
+_POSITIONS = (
+    "SELECT topic, partition, argMax(next_offset, (epoch, seq)) AS next_offset FROM positions GROUP BY topic, partition"
+)
+
+
+class TooManyFollowers(Exception):  # noqa: N818 - named as the condition
+    """There are `tail.followers_max` followers already."""
+
+
+@dataclass(slots=True)
+class _Feed:
+    """The followers of one selection, and what is computed once for all of them."""
+
+    matcher: Matcher
+    followers: list[Follower] = field(default_factory=list)
+
+
+class Hub:
+    """Passes arriving lines to followers; see the module's text."""
+
+    def __init__(self, reader: Reader, settings: TailSettings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.vector: dict[TopicPartition, int] = {}
+        self._reader = reader
+        self._metrics = metrics
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._inbox: deque[StoredBatch] = deque()
+        self._local: dict[TopicPartition, float] = {}
+        self._feeds: dict[Selection, _Feed] = {}
+        self._followers = 0
+        self._streams = StreamNumbers()
+        self._cursor: str | None = None
+
+    def on_stored(self, batch: StoredBatch) -> None:
+        """Take a batch that this process has stored; callable from any thread, never blocks.
+
+        Batches stored before `run` has started are found in the store.
+        """
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._put, batch)
+
+    async def run(self) -> None:
+        """Pass lines on until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        self.vector = await self._first_positions()
+        self._ready.set()
+        next_poll = self._loop.time()
+        while True:
+            if self._inbox:
+                await self._patiently(self._take(self._inbox.popleft()))
+            elif self._loop.time() < next_poll:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), next_poll - self._loop.time())
+                self._wake.clear()
+            if self._loop.time() >= next_poll:
+                await self._patiently(self._poll())
+                next_poll = self._loop.time() + self.settings.poll_interval
+
+    async def ready(self, at_least: Vector, patience_s: float) -> bool:
+        """Wait until the hub runs and has passed `at_least`; return False when it has not after `patience_s`.
+
+        A follower who comes from another replica may know of lines that this one has not seen yet.
+        """
+        await self._ready.wait()
+        ends = asyncio.get_running_loop().time() + patience_s
+        while any(self.vector.get(place, 0) < offset for place, offset in at_least.items()):
+            if asyncio.get_running_loop().time() > ends:
+                return False
+            await asyncio.sleep(self.settings.poll_interval / 4)
+        return True
+
+    @property
+    def cursor(self) -> str:
+        """The vector as text."""
+        if self._cursor is None:
+            self._cursor = encode_tail(self.vector)
+        return self._cursor
+
+    @contextlib.contextmanager
+    def follow(self, selection: Selection) -> Iterator[Follower]:
+        """Attach a follower at the present vector; raises TooManyFollowers."""
+        if self._followers >= self.settings.followers_max:
+            raise TooManyFollowers(f"{self._followers} follow already, the bound of tail.followers_max")
+        follower = Follower(self.settings, dict(self.vector), self.cursor, self._metrics)
+        feed = self._feeds.setdefault(selection, _Feed(Matcher(selection)))
+        feed.followers.append(follower)
+        self._followers += 1
+        self._metrics.gauge("followers").set(self._followers)
+        try:
+            yield follower
+        finally:
+            feed.followers.remove(follower)
+            if not feed.followers and self._feeds.get(selection) is feed:
+                del self._feeds[selection]
+            self._followers -= 1
+            self._metrics.gauge("followers").set(self._followers)
+
+    def _put(self, batch: StoredBatch) -> None:
+        if len(self._inbox) >= self.settings.inbox_batches:
+            # Its lines are in the store: polling finds them.
+            for place in batch.spans:
+                self._local.pop(place, None)
+            return
+        self._inbox.append(batch)
+        self._wake.set()
+
+    async def _patiently(self, step: Coroutine[Any, Any, None]) -> None:
+        """Let a step fail while the store does: the vector has not moved, a later poll reads the lines again."""
+        try:
+            await step
+        except (Transient, QueryTimeout, Busy) as error:
+            log.warning("following is delayed, the store does not answer: %s", error)
+            self._metrics.counter("follow_delays_total").inc()
+            await asyncio.sleep(self.settings.poll_interval)
+
+    async def _first_positions(self) -> dict[TopicPartition, int]:
+        while True:
+            try:
+                return await self._positions()
+            except (Transient, QueryTimeout, Busy) as error:
+                log.warning("followers wait, the store does not answer: %s", error)
+                await asyncio.sleep(1)
+
+    async def _positions(self) -> dict[TopicPartition, int]:
+        rows = await self._reader.rows(_POSITIONS)
+        return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows.to_pylist()}
+
+    async def _take(self, batch: StoredBatch) -> None:
+        """Pass on a batch of this process, after what is missing before it."""
+        assert self._loop is not None
+        gaps = {
+            place: span.from_offset
+            for place, span in batch.spans.items()
+            if self._passed(place, span) < span.from_offset
+        }
+        if gaps:
+            await self._read_until(gaps)
+        lines = batch.lines
+        for place, span in batch.spans.items():
+            self._local[place] = self._loop.time()
+            if (passed := self._passed(place, span)) > span.from_offset:
+                lines = _without_passed(lines, place, passed)
+        ahead = {place: max(self._passed(place, span), span.next_offset) for place, span in batch.spans.items()}
+        self._pass_on(lines, ahead)
+
+    def _passed(self, place: TopicPartition, span: Span) -> int:
+        """A partition first met now has nothing stored before its first batch."""
+        return self.vector.get(place, span.from_offset)
+
+    async def _poll(self) -> None:
+        """Pass on what other replicas have stored."""
+        assert self._loop is not None
+        positions = await self._positions()
+        recent = self._loop.time() - LOCAL_FOR_S
+        for place, next_offset in positions.items():
+            if next_offset < self.vector.get(place, 0):
+                self._reset(place, next_offset)
+        ahead = {
+            place: next_offset
+            for place, next_offset in positions.items()
+            if next_offset > self.vector.get(place, 0) and self._local.get(place, -1.0) < recent
+        }
+        if ahead:
+            await self._read_until(ahead)
+
+    async def _read_until(self, ahead: Vector) -> None:
+        """Pass on the stored lines from the vector until `ahead`."""
+        if not self._feeds:
+            self._advance(ahead)
+            return
+        while True:
+            start = dict(self.vector)
+            sql, params = arrivals(Selection(), start, ahead, limit=READ_LINES)
+            rows = await self._reader.rows(sql, params)
+            if rows.num_rows < READ_LINES:
+                self._pass_on(rows, ahead)
+                return
+            last = rows.slice(rows.num_rows - 1).to_pylist()[0]
+            at = TopicPartition(last["topic"], last["partition"])
+            self._pass_on(rows, {p: ahead[p] for p in ahead if p < at} | {at: last["offset"] + 1})
+
+    def _pass_on(self, lines: pa.Table, ahead: Vector) -> None:
+        """Give each follower its lines and move the vector; without an await, so nobody sees half of it."""
+        before = dict(self.vector)
+        self._advance(ahead)
+        if not lines.num_rows or not self._feeds:
+            return
+        numbers = self._streams.of(lines)
+        decoded = BatchLines(lines)
+        for feed in self._feeds.values():
+            rows = feed.matcher.rows(lines, numbers, self._streams)
+            if not len(rows):
+                continue
+            for chunk in chunks_of(
+                decoded,
+                rows,
+                before=before,
+                after=self.vector,
+                cursor=self.cursor,
+                lines_max=self.settings.chunk_lines,
+            ):
+                for follower in feed.followers:
+                    follower.offer(chunk)
+
+    def _advance(self, ahead: Vector) -> None:
+        self.vector.update(ahead)
+        self._cursor = None
+
+    def _reset(self, place: TopicPartition, next_offset: int) -> None:
+        log.warning("%s restarts at offset %d: the topic was made again", place, next_offset)
+        self._advance({place: next_offset})
+        for feed in self._feeds.values():
+            for follower in feed.followers:
+                follower.tell_reset(str(place), self.cursor)
+
+
+def _without_passed(lines: pa.Table, place: TopicPartition, passed: int) -> pa.Table:
+    here = pc.and_(pc.equal(lines.column("partition"), place.partition), pc.equal(lines.column("topic"), place.topic))
+    old = pc.and_(here, pc.less(lines.column("offset"), passed))
+    return lines.filter(pc.invert(old)) if np.asarray(old).any() else lines
