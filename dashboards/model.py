@@ -186,7 +186,8 @@ def _lines() -> PanelBuilder:
         },
         root="lines",
         columns={
-            "timestamp": ("timestamp", "timestamp"),
+            "ts": ("timestamp", "timestamp"),
+            "id": ("id", "string"),
             "message": ("body", "string"),
             "level": ("severity", "string"),
             "pod": ("pod", "string"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ import yaml
 
 from dashboards.generate import render, stale
 from exporter.families import FAMILIES, Kind
+from logserver.lines import WireLine
+from logserver.metrics import PREFIX, TABLE
 from tests.dashboards.expressions import (
     DASHBOARDS,
     TARGET_LABELS,
@@ -53,12 +54,9 @@ def known_labels() -> dict[str, frozenset[str]]:
 
 
 def log_server_labels() -> dict[str, frozenset[str]]:
-    if importlib.util.find_spec("logserver.metrics") is None:
-        return {}
-    table = importlib.import_module("logserver.metrics")
     known: dict[str, frozenset[str]] = {}
-    for row in table.TABLE:
-        name, labels = table.PREFIX + row.name, frozenset(row.labels)
+    for row in TABLE:
+        name, labels = PREFIX + row.name, frozenset(row.labels)
         if row.kind.__name__ == "Histogram":
             known |= {f"{name}_bucket": labels | {"le"}, f"{name}_sum": labels, f"{name}_count": labels}
         else:
@@ -167,8 +165,6 @@ def test_every_metric_and_label_exists(target: Target) -> None:
     assert found, target.expr
     available = set(TARGET_LABELS)
     for selector in found:
-        if selector.metric.startswith("milepost_logserver_") and not log_server_labels():
-            pytest.skip("the log-server has no metrics table yet")
         assert selector.metric in KNOWN, selector.metric
         labels = KNOWN[selector.metric] | TARGET_LABELS
         assert set(selector.labels) <= labels, f"{selector.metric}: {set(selector.labels) - labels}"
@@ -183,8 +179,6 @@ def test_variables_are_filled_from_metrics_that_exist(dashboard: Mapping[str, An
         match = re.fullmatch(r"label_values\((.*), ([a-z]+)\)", variable["definition"])
         assert match is not None
         (selector,) = selectors(match[1])
-        if selector.metric.startswith("milepost_logserver_") and not log_server_labels():
-            continue
         assert {match[2], *selector.labels} <= KNOWN[selector.metric] | TARGET_LABELS
 
 
@@ -197,6 +191,14 @@ def test_a_legend_names_labels_that_the_query_keeps() -> None:
                 if kept is None:
                     continue
                 assert wanted <= kept, f"{name}: {panel['title']}: {wanted - kept}"
+
+
+def test_the_log_panel_reads_fields_that_the_log_server_writes() -> None:
+    (panel,) = [panel for panel in panels(DASHBOARDS["model"]) if panel["type"] == "logs"]
+    (query,) = panel["targets"]
+    assert query["root_selector"] == "lines"
+    assert {column["selector"] for column in query["columns"]} <= set(WireLine.__struct_fields__)
+    assert {"timestamp", "body", "severity"} <= {column["text"] for column in query["columns"]}
 
 
 def test_prometheus_can_parse_every_query(tmp_path: Path, promtool: str) -> None:
