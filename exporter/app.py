@@ -59,6 +59,8 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 group.create_task(exporter.kubernetes.run(), name="watches")
                 group.create_task(sample(exporter, settings), name="sampler")
+                for source in exporter.background:
+                    group.create_task(source.run(), name=f"rotation of {source.name}")
                 group.create_task(_serve(uvicorn.Server(config), listener), name="server")
         except* _Stopped:
             log.info("stopped")

@@ -19,6 +19,7 @@ from exporter.peers import NodeExportersSource
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound
 from exporter.ring import Ring
+from exporter.rotation import RotatingSource
 from exporter.samples import Samples, Source
 from exporter.serving import Exporter, process_registry
 from exporter.settings import KubeletSettings, PagesSettings, Settings, node_name, shard_of
@@ -98,7 +99,9 @@ def kubelet_tls(settings: KubeletSettings) -> ssl.SSLContext:
 def _page_sources(pages: PagesSettings, pods: PodIndex, fetcher: Fetcher, bounds: PageBounds) -> list[Source]:
     if not pages.enabled:
         return []
-    models = ModelPagesSource(lambda: _model_pages(pods), fetcher, bounds)
+    models: Source = ModelPagesSource(lambda: _model_pages(pods), fetcher, bounds)
+    if pages.every:
+        models = RotatingSource(models, pages.every)
     controllers = IngressPagesSource(lambda: _controller_pages(pods), fetcher, bounds)
     return [models, controllers] if pods.shard.index == 0 else [models]
 
@@ -149,6 +152,7 @@ def _exporter(
         ring=ring,
         bound=SeriesBound(settings.scrape.series_max),
         process=process_registry(),
+        background=tuple(source for source in sources if isinstance(source, RotatingSource)),
     )
 
 

@@ -15,6 +15,7 @@ from exporter.own import own_samples
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound, page
 from exporter.ring import Ring
+from exporter.rotation import RotatingSource
 from exporter.watching import KubernetesSource
 
 OPENMETRICS = "application/openmetrics-text"
@@ -33,6 +34,7 @@ class Exporter:
     ring: Ring
     bound: SeriesBound
     process: CollectorRegistry
+    background: tuple[RotatingSource, ...] = ()
 
     async def scrape(self, timeout_s: float, accept: str) -> tuple[str, Iterator[str]]:
         """Collect, and return (content type, the page in pieces)."""
