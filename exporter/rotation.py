@@ -8,6 +8,7 @@ last reading with its age (`milepost_source_age_seconds`), never one older than 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.samples import Source, SourceResult
@@ -29,9 +30,14 @@ class RotatingSource:
         """The name of the source."""
         return self._source.name
 
-    async def run(self) -> None:
-        """Read for ever; a turn that takes longer than it should is followed by the next one at once."""
+    async def run(self, ready: Callable[[], bool]) -> None:
+        """Read for ever, from when it is `ready` (it is known what to read).
+
+        A turn that takes longer than it should is followed by the next one at once.
+        """
         loop = asyncio.get_running_loop()
+        while not ready():  # noqa: ASYNC110 - once, at the start
+            await asyncio.sleep(0.1)
         while True:
             started = loop.time()
             # The oldest figure of a turn is as old as its start.

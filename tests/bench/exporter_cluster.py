@@ -203,7 +203,7 @@ def report(figures: Figures) -> str:
 
 async def _first_turn(exporter: ExporterProgram) -> None:
     async with asyncio.timeout(300):
-        while b'milepost_source_up{source="model-pages"} 1' not in await _page(exporter):  # noqa: ASYNC110
+        while b"milepost_model_request_time_seconds_count{" not in await _page(exporter):  # noqa: ASYNC110
             await asyncio.sleep(1)
 
 

@@ -124,7 +124,7 @@ async def test_a_rotating_source_is_read_in_the_background_and_its_failures_coun
     rotating = RotatingSource(pages, every_s=60)
     running = Collector([rotating], on_collected=lambda _: None)
     assert errors(await running.collect(1)) == {"paged": "starting"}
-    turning = asyncio.create_task(rotating.run())
+    turning = asyncio.create_task(rotating.run(lambda: True))
     await asyncio.sleep(0.02)
     for _ in range(3):
         assert errors(await running.collect(1)) == {"paged": ""}
@@ -135,7 +135,7 @@ async def test_a_rotating_source_is_read_in_the_background_and_its_failures_coun
 
 async def test_a_rotating_source_that_does_not_get_round_any_more_is_stale() -> None:
     rotating = RotatingSource(Paged(), every_s=0.01)
-    turning = asyncio.create_task(rotating.run())
+    turning = asyncio.create_task(rotating.run(lambda: True))
     await asyncio.sleep(0.02)
     assert (await rotating.collect(0)).error == ""
     turning.cancel()
