@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
+from contextlib import suppress
+from pathlib import Path
+
+_LOWEST = 10_000
+_TRIES = 1000
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port nobody listens on; the kernel hands out a different one each time for a good while."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """Return a port nobody listens on, below those that the kernel gives to outgoing connections.
+
+    A port from that range could become some connection's own before a server that takes seconds to start binds it.
+    """
+    highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(_TRIES):
+        port = _LOWEST + secrets.randbelow(highest - _LOWEST)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise OSError(f"none of {_TRIES} ports between {_LOWEST} and {highest} is free")
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:

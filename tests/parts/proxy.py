@@ -67,11 +67,11 @@ class BreakingProxy:
 
     def stall(self) -> None:
         """Forward nothing more, but keep connections open and accept new ones: the silence of a lost network."""
-        self._loop.call_soon_threadsafe(self._flowing.clear)
+        self._call(self._set_flowing(flowing=False))
 
     def flow(self) -> None:
         """Go on after `stall`; what was held back arrives."""
-        self._loop.call_soon_threadsafe(self._flowing.set)
+        self._call(self._set_flowing(flowing=True))
 
     def delay(self, seconds: float) -> None:
         """Hold each piece of data back for so long, 0 for no longer."""
@@ -79,6 +79,12 @@ class BreakingProxy:
 
     def _call(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_S)
+
+    async def _set_flowing(self, *, flowing: bool) -> None:
+        if flowing:
+            self._flowing.set()
+        else:
+            self._flowing.clear()
 
     async def _listen(self) -> None:
         if self._server is None:
