@@ -1,0 +1,23 @@
+// Elements without a framework: `el("div", {class: "x", onclick: f}, "text", child)`. Text never becomes markup.
+
+export function el(name, attributes = {}, ...children) {
+  const svg = ["svg", "path", "rect", "line", "title"].includes(name) && attributes.svg !== false;
+  const node = svg && name !== "title" ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false || key === "svg") continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== undefined && child !== null && child !== false));
+  return node;
+}
+
+export function svgTitle(text) {
+  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+  title.textContent = text;
+  return title;
+}
+
+export function failure(error) {
+  return el("div", { class: "failure", role: "alert" }, error.message || String(error));
+}

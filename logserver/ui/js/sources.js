@@ -1,0 +1,65 @@
+// Where the models page gets its figures: the exporter when it is configured, else what the logs know.
+
+import { getJson } from "./api.js";
+
+const LOG_MODELS_MAX = 500;
+
+// Models as [{namespace, model, state, description, pods, notReady, predictors, now, points(name)}].
+export async function loadModels(config, { namespace = "", signal } = {}) {
+  if (!config.exporter) return modelsOfLogs(namespace, signal);
+  const models = [];
+  let after = "";
+  do {
+    const answer = await getJson("/exporter/api/v1/models", [["after", after], ["namespace", namespace], ["history", "true"]].filter(([, value]) => value), { signal });
+    models.push(...answer.items.map((item) => modelOf(item, answer.times)));
+    after = answer.next;
+  } while (after);
+  return models;
+}
+
+function modelOf(item, times) {
+  return {
+    ...item, notReady: Object.entries(item.pods_not_ready || {}),
+    points: (name) => pointsOf(item.history, times, name),
+  };
+}
+
+function pointsOf(history, times, name) {
+  const values = history?.[name] || [];
+  return values.map((value, index) => [times[index] * 1000, value]);
+}
+
+// Pods of one model (or all), each with `points(name)`.
+export async function loadPods(config, { namespace, model, signal }) {
+  if (!config.exporter) return [];
+  const answer = await getJson("/exporter/api/v1/pods", [["namespace", namespace], ["model", model]], { signal });
+  return answer.items.map((item) => ({ ...item, points: (name) => pointsOf(item.history, answer.times, name) }));
+}
+
+// Add up the pods' series point by point; a point that no pod knows stays unknown.
+export function summed(pods, name) {
+  const byTime = new Map();
+  for (const pod of pods) {
+    for (const [time, value] of pod.points(name)) {
+      const known = byTime.get(time) ?? null;
+      byTime.set(time, value === null ? known : (known ?? 0) + value);
+    }
+  }
+  return [...byTime].sort(([a], [b]) => a - b);
+}
+
+async function modelsOfLogs(namespace, signal) {
+  const filter = namespace ? [["namespace", namespace]] : [];
+  const spaces = (await getJson("/api/v1/fields/namespace/values", [["since", "24h"], ...filter], { signal })).values;
+  const lists = await Promise.all(spaces.map(async ({ value }) => {
+    const answer = await getJson("/api/v1/fields/model/values", [["namespace", value], ["since", "24h"], ["limit", String(LOG_MODELS_MAX)]], { signal });
+    return answer.values.filter((one) => one.value).map((one) => ({ namespace: value, model: one.value, lines: one.lines ?? one.count, now: {}, points: () => [] }));
+  }));
+  return lists.flat();
+}
+
+// Why a model does not serve, from the platform; null when it is not configured or has nothing to say.
+export async function loadWhy(config, { namespace, model, signal }) {
+  if (!config.platform) return null;
+  return getJson(`/platform/api/v1/models/${encodeURIComponent(namespace)}/${encodeURIComponent(model)}/why`, [], { signal });
+}

@@ -1,0 +1,50 @@
+// What a logs page shows, as a URL and as the parameters of the API: pure functions, so every view can be linked to.
+
+export const FIELDS = ["namespace", "model", "predictor", "pod", "container", "node"];
+export const RANGES = ["5m", "15m", "1h", "6h", "24h", "7d"];
+const MODES = { contains: "q", words: "words", regex: "regex" };
+
+export function emptyState() {
+  return { ...Object.fromEntries(FIELDS.map((field) => [field, ""])), level: [], stream: "", text: "", mode: "contains", ignoreCase: false, since: "15m", start: "", end: "", live: false, wrap: false, id: "" };
+}
+
+export function fromQuery(query) {
+  const params = new URLSearchParams(query);
+  const state = emptyState();
+  for (const field of [...FIELDS, "stream", "text", "mode", "since", "start", "end", "id"]) {
+    if (params.has(field)) state[field] = params.get(field);
+  }
+  if (!MODES[state.mode]) state.mode = "contains";
+  state.level = params.getAll("level");
+  for (const flag of ["ignoreCase", "live", "wrap"]) state[flag] = params.get(flag) === "1";
+  if (state.start || state.end) state.since = "";
+  return state;
+}
+
+export function toQuery(state) {
+  const params = new URLSearchParams();
+  const usual = emptyState();
+  for (const [name, value] of Object.entries(state)) {
+    if (Array.isArray(value)) value.forEach((one) => params.append(name, one));
+    else if (value !== usual[name]) params.set(name, value === true ? "1" : value);
+  }
+  return params.toString();
+}
+
+// A field may hold several values separated by commas, each with `!` and `*`, as the API reads them.
+export function filterParams(state) {
+  const params = [];
+  for (const field of FIELDS) {
+    for (const value of state[field].split(",").map((one) => one.trim()).filter(Boolean)) params.push([field, value]);
+  }
+  for (const level of state.level) params.push(["level", level]);
+  if (state.stream) params.push(["stream", state.stream]);
+  if (state.text) params.push([MODES[state.mode], state.text]);
+  if (state.text && state.ignoreCase) params.push(["ignore_case", "true"]);
+  return params;
+}
+
+export function timeParams(state) {
+  if (state.start || state.end) return [["start", state.start], ["end", state.end]].filter(([, value]) => value);
+  return [["since", state.since || "15m"]];
+}

@@ -1,0 +1,138 @@
+// A list of any length of which only the visible rows exist. Rows may differ in height: one that is opened or wrapped is
+// measured after it is drawn, the others count as `ROW_PX`.
+
+const ROW_PX = 20;
+const SPARE_ROWS = 12;
+
+export class VirtualList {
+  // `draw(item, index)` returns the element of a row.
+  constructor(container, draw) {
+    this.container = container;
+    this.draw = draw;
+    this.items = [];
+    this.heights = [];
+    this.tops = [0];
+    this.firstDirty = 0;
+    this.sticky = false; // stay at the end while lines arrive
+    this.sizer = document.createElement("div");
+    this.sizer.className = "sizer";
+    container.replaceChildren(this.sizer);
+    this.rows = new Map();
+    container.addEventListener("scroll", () => this.schedule(), { passive: true });
+    new ResizeObserver(() => this.forgetHeights()).observe(container);
+  }
+
+  set(items) {
+    this.items = items;
+    this.heights = new Array(items.length).fill(ROW_PX);
+    this.firstDirty = 0;
+    this.redraw();
+  }
+
+  append(items) {
+    for (const item of items) { this.items.push(item); this.heights.push(ROW_PX); }
+    this.schedule();
+  }
+
+  prepend(items) {
+    const height = this.top(this.items.length);
+    this.items.unshift(...items);
+    this.heights.unshift(...new Array(items.length).fill(ROW_PX));
+    this.firstDirty = 0;
+    this.redraw();
+    this.container.scrollTop += this.top(this.items.length) - height;
+  }
+
+  dropFirst(count) {
+    const height = this.top(count);
+    this.items.splice(0, count);
+    this.heights.splice(0, count);
+    this.firstDirty = 0;
+    this.redraw();
+    if (!this.sticky) this.container.scrollTop -= height;
+  }
+
+  forgetHeights() {
+    this.heights.fill(ROW_PX);
+    this.firstDirty = 0;
+    this.redraw();
+  }
+
+  redraw() {
+    for (const row of this.rows.values()) row.remove();
+    this.rows.clear();
+    this.schedule();
+  }
+
+  refresh(index) {
+    this.rows.get(index)?.remove();
+    this.rows.delete(index);
+    this.schedule();
+  }
+
+  top(index) {
+    for (let i = this.firstDirty; i < this.items.length; i++) this.tops[i + 1] = this.tops[i] + this.heights[i];
+    this.firstDirty = this.items.length;
+    return this.tops[index];
+  }
+
+  atEnd() {
+    return this.container.scrollTop + this.container.clientHeight >= this.top(this.items.length) - ROW_PX;
+  }
+
+  scrollTo(index, block = "nearest") {
+    const top = this.top(index), bottom = this.top(index + 1), view = this.container;
+    if (block === "center") view.scrollTop = top - view.clientHeight / 2;
+    else if (top < view.scrollTop) view.scrollTop = top;
+    else if (bottom > view.scrollTop + view.clientHeight) view.scrollTop = bottom - view.clientHeight;
+    this.schedule();
+  }
+
+  schedule() {
+    this.pending ??= requestAnimationFrame(() => { this.pending = undefined; this.render(); });
+  }
+
+  indexAt(pixel) {
+    let low = 0, high = this.items.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.tops[middle + 1] <= pixel) low = middle + 1; else high = middle;
+    }
+    return low;
+  }
+
+  render() {
+    const view = this.container;
+    const total = this.top(this.items.length);
+    this.sizer.style.height = `${total}px`;
+    if (this.sticky) view.scrollTop = total;
+    const first = Math.max(0, this.indexAt(view.scrollTop) - SPARE_ROWS);
+    const last = Math.min(this.items.length, this.indexAt(view.scrollTop + view.clientHeight) + SPARE_ROWS);
+    for (const [index, row] of this.rows) {
+      if (index < first || index >= last) { row.remove(); this.rows.delete(index); }
+    }
+    for (let i = first; i < last; i++) {
+      if (!this.rows.has(i)) {
+        const row = this.draw(this.items[i], i);
+        this.rows.set(i, row);
+        this.sizer.append(row);
+      }
+    }
+    this.measure();
+  }
+
+  measure() {
+    let changed = false;
+    for (const [index, row] of this.rows) {
+      const height = row.offsetHeight || ROW_PX;
+      if (height !== this.heights[index]) {
+        this.heights[index] = height;
+        this.firstDirty = Math.min(this.firstDirty, index);
+        changed = true;
+      }
+    }
+    this.top(this.items.length);
+    for (const [index, row] of this.rows) row.style.top = `${this.tops[index]}px`;
+    if (changed) this.schedule();
+  }
+}
