@@ -30,7 +30,7 @@ export class ModelPage {
 
   async load() {
     if (!this.config.exporter) {
-      this.panels.replaceChildren(el("p", { class: "muted" }, "Figures come from the exporter, which is not configured (http.exporter_url)."));
+      this.panels.replaceChildren(el("p", { class: "muted" }, "Figures come from the exporter, which is not configured (ui.exporter_url)."));
       return;
     }
     this.controller?.abort();

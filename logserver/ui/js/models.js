@@ -52,7 +52,7 @@ export class ModelsPage {
     try {
       const [models, pods] = await Promise.all([loadModels(this.config, { signal }), loadPods(this.config, { namespace: "", model: "", signal })]);
       this.models = withUse(models, pods);
-      this.said.textContent = this.config.exporter ? "" : "State, traffic and use come from the exporter, which is not configured (http.exporter_url): these are the models that have printed lines.";
+      this.said.textContent = this.config.exporter ? "" : "State, traffic and use come from the exporter, which is not configured (ui.exporter_url): these are the models that have printed lines.";
       this.draw();
     } catch (error) {
       if (error.name !== "AbortError") this.said.replaceChildren(failure(error));

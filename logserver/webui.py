@@ -1,0 +1,106 @@
+"""The web UI: static files at `/ui/`, and the two other programs' APIs under the same origin.
+
+The page is plain modules without a build step. It may ask the exporter (`/exporter/…`) and the platform
+(`/platform/…`) through this server, with the caller's own token, so that a browser needs one address and no
+cross-origin rules; those programs check the token themselves. A program that is not configured answers 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+from starlette.staticfiles import StaticFiles
+
+from milepost.problem import Problem
+from milepost.settings import setting
+from milepost.units import Bytes, Seconds
+
+FILES = Path(__file__).parent / "ui"
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_PASSED_ON = ("accept", "authorization", "content-type", "last-event-id")
+_ANSWERED = ("content-type", "cache-control", "www-authenticate")
+
+
+@dataclass(frozen=True, slots=True)
+class UiSettings:
+    """The web UI's neighbours."""
+
+    exporter_url: str = setting("", "The exporter in cluster mode, for figures in the web UI: http://host:port.")
+    platform_url: str = setting("", "The model platform, for states and rollouts in the web UI: http://host:port.")
+    body_max: Bytes = setting(Bytes(2**20), "The largest request the web UI may pass on.")
+    timeout: Seconds = setting(Seconds(60), "How long a neighbour may be silent.")
+
+
+def add_web_ui(app: FastAPI, settings: UiSettings) -> None:
+    """Add the page, its configuration and the two ways to the neighbours."""
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> Response:
+        return RedirectResponse("/ui/")
+
+    @app.get("/ui/config.json", include_in_schema=False)
+    async def config() -> dict[str, bool]:
+        return {"exporter": bool(settings.exporter_url), "platform": bool(settings.platform_url)}
+
+    _add_neighbour(app, "exporter", settings.exporter_url, settings, ["GET"])
+    _add_neighbour(app, "platform", settings.platform_url, settings, ["GET", "POST", "PUT", "PATCH", "DELETE"])
+    app.mount("/ui", _UiFiles(directory=FILES, html=True), name="ui")
+
+
+class _UiFiles(StaticFiles):
+    """Static files with the headers that keep a page from being framed or from loading anything foreign."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers.update(SECURITY_HEADERS)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _add_neighbour(app: FastAPI, name: str, url: str, settings: UiSettings, methods: list[str]) -> None:
+    async def pass_on(request: Request, path: str) -> Response:
+        if not url:
+            raise Problem(404, f"the {name} is not configured; set ui.{name}_url", slug="not-configured")
+        return await _pass_on(request, f"{url.rstrip('/')}/{path}", name, settings)
+
+    app.add_api_route(f"/{name}/{{path:path}}", pass_on, methods=methods, include_in_schema=False)
+
+
+async def _pass_on(request: Request, url: str, name: str, settings: UiSettings) -> Response:
+    body = await _bounded_body(request, settings.body_max)
+    headers = {key: value for key, value in request.headers.items() if key in _PASSED_ON}
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.timeout, sock_read=settings.timeout)
+    session = aiohttp.ClientSession(timeout=timeout)
+    try:
+        answer = await session.request(
+            request.method, url, params=request.query_params.multi_items(), headers=headers, data=body or None
+        )
+    except (aiohttp.ClientError, TimeoutError) as error:
+        await session.close()
+        raise Problem(502, f"the {name} does not answer: {error}", slug="neighbour-unavailable") from error
+    kept = {key: answer.headers[key] for key in _ANSWERED if key in answer.headers}
+    return StreamingResponse(_content(session, answer), status_code=answer.status, headers=kept)
+
+
+async def _content(session: aiohttp.ClientSession, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async with session:
+        async for chunk in answer.content.iter_any():
+            yield chunk
+
+
+async def _bounded_body(request: Request, bytes_max: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise Problem(413, f"the request has more than {bytes_max} bytes, the limit of ui.body_max", slug="too-big")
+    return bytes(body)
