@@ -19,7 +19,7 @@ def assemble(collection: Collection, pods: PodIndex, cluster: Cluster | None) ->
         # A source of many pages that are all down still says which ones: the samples of a failed source are about it.
         out.extend(result.samples)
     observations = [observed for result in shown if not result.error for observed in result.observations]
-    behind = cluster.behind_each(backends(observations)) if cluster else {}
+    behind = cluster.behind(backends(observations)) if cluster else {}
     for observed in observations:
         _add(out, observed, collection, pods, behind)
     return out

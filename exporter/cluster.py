@@ -119,12 +119,8 @@ class Cluster:
                 if model:
                     yield Route(meta.namespace, model, predictor, meta.name, host, path, canary)
 
-    def behind(self, namespace: str, service: str) -> tuple[str, str]:
-        """Return (model, predictor) that a Service leads to; ("", "") when it leads to no model."""
-        return self._behind(namespace, service, self._predictor_by_app())
-
-    def behind_each(self, services: set[Key]) -> Mapping[Key, tuple[str, str]]:
-        """Return `behind` of many Services."""
+    def behind(self, services: set[Key]) -> Mapping[Key, tuple[str, str]]:
+        """Return the (model, predictor) that each Service leads to; ("", "") for one that leads to no model."""
         apps = self._predictor_by_app()
         return {key: self._behind(*key, apps) for key in services}
 

@@ -239,7 +239,6 @@ class SeldonDeploymentStatus(_Struct, frozen=True):
     """The status of one Deployment of a SeldonDeployment."""
 
     replicas: int = 0
-    available_replicas: int = 0
 
 
 class SeldonStatus(_Struct, frozen=True):

@@ -59,6 +59,10 @@ def filled(*pods: Object, **objects: list[Object]) -> Cluster:
     return found
 
 
+def behind(cluster: Cluster, name: str) -> tuple[str, str]:
+    return cluster.behind({("models", name)})["models", name]
+
+
 def test_orchestrators_alone_and_explainers_are_no_replicas() -> None:
     replica = running(seldon_pod("replica"), "198.18.0.1")
     orchestrator = running(seldon_pod("orchestrator"), "198.18.0.2")
@@ -73,18 +77,17 @@ def test_a_service_leads_where_its_selector_says_whatever_its_name() -> None:
     pod = running(seldon_pod("p", predictor="r2"), "198.18.0.1")
     named = service("anything", model="fraud", predictor="r2")
     named["metadata"]["labels"] = {}
-    assert filled(pod, services=[named]).behind("models", "anything") == ("fraud", "r2")
+    assert behind(filled(pod, services=[named]), "anything") == ("fraud", "r2")
 
 
 def test_a_service_without_pods_leads_where_its_labels_say() -> None:
-    assert filled(services=[service("x", model="fraud", predictor="r2")]).behind("models", "x") == ("fraud", "r2")
+    assert behind(filled(services=[service("x", model="fraud", predictor="r2")]), "x") == ("fraud", "r2")
 
 
 def test_a_service_of_nothing_known_leads_to_no_model() -> None:
     other = {"metadata": {"name": "web", "namespace": "models"}, "spec": {"selector": {"app": "web"}}}
     found = filled(services=[other])
-    assert found.behind("models", "web") == ("", "")
-    assert found.behind("models", "not-there") == ("", "")
+    assert behind(found, "web") == behind(found, "not-there") == ("", "")
 
 
 def test_an_ingress_is_a_route_to_each_model_it_leads_to() -> None:
