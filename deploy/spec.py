@@ -160,7 +160,7 @@ class Limits(_Part, frozen=True, kw_only=True):
 class Timeouts(_Part, frozen=True, kw_only=True):
     """Whole seconds: to connect, and for one request through the route and the Seldon orchestrator (null: theirs)."""
 
-    connect_seconds: Seconds = 5
+    connect_seconds: Seconds | None = 5
     request_seconds: Seconds | None = 60
 
 
@@ -284,6 +284,9 @@ class Release(_Part, frozen=True, kw_only=True):
     Stable only: `split` absent. Canary: `candidate` and `split` (the candidate's predictor differs from the stable
     one's). Migration: `external` and `split`, where the split's percentage is the part that the model gets and the
     rest stays with the old address.
+
+    What belongs to the model and not to one track comes from `stable`: route, network, shadow, and overrides of other
+    kinds than `Predictor`; those of a candidate take effect when it becomes the stable one.
     """
 
     stable: ModelSpec

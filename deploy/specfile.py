@@ -56,7 +56,7 @@ def write_spec(spec: ModelSpec) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a spec."""
-    schema = msgspec.json.schema(ModelSpec)
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(ModelSpec)))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "ModelSpec"} | schema
 
 
