@@ -107,14 +107,14 @@ ROLLOUT = Group(
         Alert(
             "MilepostCanaryFailing", "critical",
             f"{_canary(ERRORS)} - on (namespace, model) group_left () {_stable(ERRORS)} > 0.01", "5m",
-            f"The canary [predictor] of {MODEL} fails more often than the stable predictor",
-            f"The error ratio of [predictor] is [value|humanizePercentage] above that of the "
-            f"stable predictor of {MODEL}, over ten minutes.",
+            f"Predictor [predictor] (the canary) of {MODEL} fails more often than the stable predictor",
+            f"Predictor [predictor] fails [value|humanizePercentage] of its requests more than the stable predictor of "
+            f"{MODEL}, over ten minutes.",
         ),
         Alert(
             "MilepostCanarySlower", "warning",
             f"{_canary(P99)} / on (namespace, model) group_left () {_stable(P99)} > 1.5", "10m",
-            f"The canary [predictor] of {MODEL} is slower than the stable predictor",
+            f"Predictor [predictor] (the canary) of {MODEL} is slower than the stable predictor",
             f"The p99 of [predictor] is [value|humanize] times that of the stable predictor of "
             f"{MODEL}, over ten minutes.",
         ),

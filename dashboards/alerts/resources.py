@@ -52,14 +52,14 @@ GPU = Group(
         Recording(HELD, f"sum by ({HOLDER}) (max by ({HOLDER}, gpu) (milepost_gpu_container_memory_used_bytes))"),
         Alert(
             "MilepostGpuShareExceeded", "warning",
-            f"{USED} > on (namespace, pod, container) (1.1 * {_each(LIMIT)} + 0.05)", "15m",
+            f"{USED} > on (namespace, pod, container) group_left () (1.1 * {_each(LIMIT)} + 0.05)", "15m",
             f"The {CONTAINER} takes more of a card than it may",
-            f"The {CONTAINER} on [node] uses [value|humanize] cards' time, more than its limit: "
+            f"The {CONTAINER} on [node] uses [value|humanizePercentage] of a card's time, more than its limit: "
             "those who share the card wait for it.",
         ),
         Alert(
             "MilepostGpuMemoryExceeded", "warning",
-            f"{HELD} > on (namespace, pod, container) (1.1 * {_each(MEMORY_LIMIT)})", "15m",
+            f"{HELD} > on (namespace, pod, container) group_left () (1.1 * {_each(MEMORY_LIMIT)})", "15m",
             f"The {CONTAINER} holds more card memory than it may",
             f"The {CONTAINER} on [node] holds [value|humanize1024]B of card memory, more than a "
             "tenth above its limit.",
@@ -70,7 +70,7 @@ GPU = Group(
             "and on (namespace, pod) (time() - milepost_pod_start_time_seconds > 21600) "
             "and on (node) milepost_gpu_card_info", "30m",
             f"The {CONTAINER} holds a card and does not use it",
-            f"The {CONTAINER} requests [value|humanize] cards on [node] and used none of them "
+            f"The {CONTAINER} requests [value|humanizePercentage] of a card on [node] and used none of them "
             "for six hours.",
         ),
         Alert(

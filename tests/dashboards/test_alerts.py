@@ -178,3 +178,28 @@ def test_the_routing_example_is_sound_and_reaches_the_right_people(amtool: str) 
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert routed.stdout.strip() == receiver, f"{labels}: {routed.stdout}{routed.stderr}"
+
+
+def test_the_texts_of_every_alert_are_filled_in(promtool: str, tmp_path: Path) -> None:
+    """Told that nothing fires, promtool prints what does, with its texts."""
+    firing = {case.alert: case for case in ALL_CASES if any(case.fires.values()) and case.step == 1}
+    assert sorted(firing) == NAMES
+    tests = []
+    for case in firing.values():
+        minute = next(minute for minute, count in case.fires.items() if count)
+        told = {name: value for name, value in case.test().items() if name != "promql_expr_test"}
+        tests.append(
+            {**told, "alert_rule_test": [{"eval_time": f"{minute}m", "alertname": case.alert, "exp_alerts": []}]}
+        )
+    content = {"rule_files": [str(path) for path in RULE_FILES], "evaluation_interval": "1m", "tests": tests}
+    path = tmp_path / "texts.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    printed = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
+    text = printed.stdout + printed.stderr
+    for name in NAMES:
+        assert f'alertname="{name}"' in text, name
+    for failure in ("<no value>", "error expanding", "[value", "%!"):
+        assert failure not in text
+    assert not re.search(r"(summary|description)=\"[^\"]*(//|/ | /|\(\)|  )", text), (
+        "a label that the alert does not have"
+    )
