@@ -10,7 +10,12 @@ from pathlib import Path
 
 from exporter.cluster import Cluster
 from exporter.collector import Collection, Collector
+from exporter.families import Scope
 from exporter.fetch import Fetcher
+from exporter.gpu.nvml import Nvml
+from exporter.gpu.pages import DcgmSource, GpuManagerSource
+from exporter.gpu.process import ProcessOwners
+from exporter.gpu.source import NvmlSource, View
 from exporter.kubelet import KubeletAccess, KubeletSource
 from exporter.metricsapi import MetricsApiSource
 from exporter.modellines import add_model_lines, add_node_lines
@@ -20,11 +25,12 @@ from exporter.podindex import PodIndex
 from exporter.render import SeriesBound
 from exporter.ring import Ring
 from exporter.rotation import RotatingSource
-from exporter.samples import Samples, Source
+from exporter.samples import Samples, Source, Subject
 from exporter.serving import Exporter, process_registry
 from exporter.settings import KubeletSettings, PagesSettings, Settings, node_name, shard_of
 from exporter.targets import INGRESS_SOURCE, PageTarget
 from exporter.watching import KubernetesSource, Resource
+from milepost.identity import Identity
 from milepost.kube import KubeClient
 from milepost.settings import SettingsError
 
@@ -52,7 +58,32 @@ async def _node(settings: Settings, client: KubeClient, stack: AsyncExitStack, e
         Fetcher(connections=_KUBELET_CONNECTIONS, body_max=settings.kubelet.body_max, tls=tls)
     )
     kubelet = KubeletSource(kubelet_access(settings.kubelet, node, env), fetcher, pods, node)
-    return _exporter(settings, pods, None, kubernetes, [kubelet])
+    gpus = await _gpu_sources(settings, pods, Subject.of(Identity(node=node), Scope.NODE), stack)
+    return _exporter(settings, pods, None, kubernetes, [kubelet, *gpus])
+
+
+async def _gpu_sources(settings: Settings, pods: PodIndex, node: Subject, stack: AsyncExitStack) -> list[Source]:
+    sources: list[Source] = []
+    nvml: NvmlSource | None = None
+    if settings.gpu.nvml != "off":
+        nvml = NvmlSource(Nvml, ProcessOwners(settings.gpu.proc), pods, node, required=settings.gpu.nvml == "on")
+        stack.callback(nvml.close)
+        sources.append(nvml)
+    if settings.gpu.pages:
+        pages = settings.pages
+        fetcher = await stack.enter_async_context(Fetcher(connections=pages.concurrency, body_max=pages.body_max))
+        bounds = PageBounds(pages.concurrency, pages.timeout, pages.series_max)
+        sources += [
+            GpuManagerSource(
+                lambda: _gpu_pages(pods, "gpumanager"),
+                fetcher,
+                bounds,
+                containers=pods,
+                nvml=lambda: nvml.latest if nvml else View(),
+            ),
+            DcgmSource(lambda: _gpu_pages(pods, "dcgm"), fetcher, bounds, containers=pods, node=node),
+        ]
+    return sources
 
 
 async def _cluster(settings: Settings, client: KubeClient, stack: AsyncExitStack, env: Mapping[str, str]) -> Exporter:
@@ -162,6 +193,10 @@ def _model_pages(pods: PodIndex) -> Iterator[PageTarget]:
 
 def _controller_pages(pods: PodIndex) -> Iterator[PageTarget]:
     return (target for entry in pods for target in entry.targets if target.source == INGRESS_SOURCE)
+
+
+def _gpu_pages(pods: PodIndex, source: str) -> Iterator[PageTarget]:
+    return (target for entry in pods for target in entry.targets if target.source == source)
 
 
 def _node_exporter_pages(pods: PodIndex) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from exporter.podindex import Shard
 from milepost.auth import AuthSettings
@@ -80,6 +81,21 @@ class PagesSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuSettings:
+    """The GPUs of this node (mode node)."""
+
+    nvml: str = setting(
+        "auto",
+        "Ask the NVIDIA driver; auto: where there is one, on: its absence is a failure",
+        choices=("auto", "on", "off"),
+    )
+    proc: Path = setting(
+        Path("/proc"), "The host's /proc, where the driver's process ids are looked up (hostPID: true)"
+    )
+    pages: bool = setting(True, "Read the pages of GpuManager and dcgm-exporter when they run on this node")
+
+
+@dataclass(frozen=True, slots=True)
 class UsageSettings:
     """Where CPU and memory come from in mode cluster."""
 
@@ -103,6 +119,7 @@ GROUPS: Mapping[str, type] = {
     "watch": WatchSettings,
     "kubelet": KubeletSettings,
     "pages": PagesSettings,
+    "gpu": GpuSettings,
     "usage": UsageSettings,
     "history": HistorySettings,
     "auth": AuthSettings,
@@ -119,6 +136,7 @@ class Settings:
     watch: WatchSettings
     kubelet: KubeletSettings
     pages: PagesSettings
+    gpu: GpuSettings
     usage: UsageSettings
     history: HistorySettings
     auth: AuthSettings

@@ -61,9 +61,9 @@ class Nvml:
         self._seen_us: dict[str, int] = {}
         try:
             pynvml.nvmlInit()
+            self._driver = _text(pynvml.nvmlSystemGetDriverVersion())
         except pynvml.NVMLError as error:
             raise NvmlError(_REASONS.get(error.value, "failed"), f"NVML cannot start: {error}") from error
-        self._driver = _text(pynvml.nvmlSystemGetDriverVersion())
 
     def close(self) -> None:
         """Close it; nothing can be read afterwards."""
