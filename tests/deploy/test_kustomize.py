@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ import pytest
 import yaml
 
 import exporter.settings
+from logserver.query_settings import HttpSettings
+from logserver.settings import KafkaSettings, RetentionSettings, StoreSettings
+from logserver.webui import UiSettings
+from milepost.auth import AuthSettings
 from milepost.kube import ContentType, KubeClient
-from milepost.settings import settings_of
+from milepost.settings import Groups, load, settings_of
 from tests.conftest import need
 from tests.parts import crds, kustomize
 from tests.parts.kubernetes import ControlPlane
@@ -122,11 +127,25 @@ def test_every_binding_names_a_role_and_an_account_of_this_overlay(built: Object
         assert {(item["namespace"], item["name"]) for item in binding["subjects"]} <= accounts
 
 
+LOGSERVER = {
+    "kafka": KafkaSettings,
+    "store": StoreSettings,
+    "retention": RetentionSettings,
+    "http": HttpSettings,
+    "auth": AuthSettings,
+    "ui": UiSettings,
+}
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_exporters_variables_are_settings_it_has(built: Objects, overlay: str) -> None:
-    known = {item.variable for item in settings_of(exporter.settings.GROUPS)}
-    (config,) = [body for body in built[overlay] if _generated(body, "ConfigMap", "exporter")]
+@pytest.mark.parametrize(("name", "groups"), [("exporter", exporter.settings.GROUPS), ("logserver", LOGSERVER)])
+def test_every_variable_is_a_setting_of_the_program_it_is_given_to(
+    built: Objects, overlay: str, name: str, groups: Groups
+) -> None:
+    known = {item.variable for item in settings_of(groups)}
+    (config,) = [body for body in built[overlay] if _generated(body, "ConfigMap", name)]
     assert set(config["data"]) <= known
+    load(groups, flags={}, env=config["data"], file=None)
 
 
 def test_only_qa_keeps_lines_on_a_volume(built: Objects) -> None:
@@ -142,6 +161,17 @@ def test_every_dashboard_is_shipped() -> None:
     listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["configMapGenerator"]
     files = {file for item in listed for file in item["files"]}
     assert files == {f"json/{path.name}" for path in (folder / "json").glob("*.json")}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_alerts_and_the_jobs_they_name_are_shipped(built: Objects, overlay: str) -> None:
+    (rules,) = [body for body in built[overlay] if body["kind"] == "PrometheusRule"]
+    expressions = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    wanted = next(found[1] for text in expressions if (found := re.search(r'up\{job=~"([^"]+)"\} == 0', text)))
+    jobs = [body["metadata"]["name"] for body in built[overlay] if body["kind"] == "ServiceMonitor"]
+    jobs += [f"milepost-{overlay}/{b['metadata']['name']}" for b in built[overlay] if b["kind"] == "PodMonitor"]
+    assert len(jobs) == 4
+    assert all(re.fullmatch(wanted, job) for job in jobs)
 
 
 async def _apply(client: KubeClient, body: dict[str, Any], params: dict[str, str]) -> None:
