@@ -1,0 +1,23 @@
+"""The documentation says what the code says."""
+
+from pathlib import Path
+
+import yaml
+
+from deploy.render import render
+from deploy.settings import Cluster
+from deploy.specfile import read_spec
+from milepost.settings import table
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_settings_table_is_that_of_the_code() -> None:
+    assert table({"cluster": Cluster}) in (DOCS / "model-spec.md").read_text()
+
+
+def test_the_example_of_the_documentation_renders() -> None:
+    blocks = (DOCS / "model-spec.md").read_text().split("```yaml\n")[1:]
+    example, overrides = (block.partition("```")[0] for block in blocks)
+    spec = yaml.safe_load(example) | yaml.safe_load(overrides)
+    assert len(render(read_spec(yaml.safe_dump(spec)), Cluster())) == 3
