@@ -11,6 +11,7 @@ import pytest
 import re2
 import yaml
 
+from logserver.settings import KafkaSettings
 from tests.filebeat.options import ROOT, Version, check, nested
 
 FOLDER = Path(__file__).parents[2] / "filebeat"
@@ -127,6 +128,14 @@ def test_the_pod_gives_the_configuration_every_variable_it_needs(variant: str) -
     assert needed <= given
     assert "resources" in container
     assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+
+
+def test_filebeat_writes_the_topic_that_the_log_server_reads(variant: str) -> None:
+    (topic,) = KafkaSettings().topics
+    kafka = yaml.safe_load((FOLDER / "manifests" / "kustomization.yaml").read_text())["configMapGenerator"][0]
+    assert config_of(variant)["output"]["kafka"]["topic"] == f"${{KAFKA_TOPIC:{topic}}}"
+    assert f"KAFKA_TOPIC={topic}" in kafka["literals"]
+    assert f"KAFKA_TOPIC:-{topic}}" in (FOLDER / "create-topic.sh").read_text()
 
 
 def test_filebeat_stops_before_it_is_killed(variant: str) -> None:
