@@ -135,7 +135,7 @@ def test_filebeat_writes_the_topic_that_the_log_server_reads(variant: str) -> No
     kafka = yaml.safe_load((FOLDER / "manifests" / "kustomization.yaml").read_text())["configMapGenerator"][0]
     assert config_of(variant)["output"]["kafka"]["topic"] == f"${{KAFKA_TOPIC:{topic}}}"
     assert f"KAFKA_TOPIC={topic}" in kafka["literals"]
-    assert f"KAFKA_TOPIC:-{topic}}" in (FOLDER / "create-topic.sh").read_text()
+    assert f"KAFKA_TOPIC:-{topic}}}" in (FOLDER / "create-topic.sh").read_text()
 
 
 def test_filebeat_stops_before_it_is_killed(variant: str) -> None:
