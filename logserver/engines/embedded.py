@@ -85,8 +85,9 @@ class EmbeddedStore:
             session.query(f"{statement} SETTINGS {settings}", "Null")
 
     def transform(self, sql: str, rows: pa.Table) -> pa.Table:
-        """Return the result of a SELECT over `Python(rows)`, whose one thread is the caller's."""
+        """Return the result of a SELECT over `Python(rows)`, in the order of the rows."""
         statement = f"{sql} SETTINGS max_threads = 1, {ARROW_SETTINGS}"
+        rows = rows.combine_chunks()
         with self._session() as session, _translated():
             result = session.query(statement, "ArrowStream")
             return pa.ipc.open_stream(pa.py_buffer(result.bytes())).read_all()
@@ -122,6 +123,25 @@ class EmbeddedStore:
             ended = True
         finally:
             self._idle.put(session if ended else self._renewed(session))
+
+
+class Scratch:
+    """An engine without tables, for decoding beside a server; one per process, in memory."""
+
+    def __init__(self) -> None:
+        self._session = Session(":memory:")
+        self._busy = threading.Lock()
+
+    def transform(self, sql: str, rows: pa.Table) -> pa.Table:
+        """As EmbeddedStore.transform; one at a time."""
+        rows = rows.combine_chunks()
+        with self._busy, _translated():
+            result = self._session.query(f"{sql} SETTINGS max_threads = 1, {ARROW_SETTINGS}", "ArrowStream")
+            return pa.ipc.open_stream(pa.py_buffer(result.bytes())).read_all()
+
+    def close(self) -> None:
+        """End the engine."""
+        self._session.close()
 
 
 def _lock(directory: Path) -> IO[str]:

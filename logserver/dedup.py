@@ -1,0 +1,248 @@
+"""Each line once: tells new lines from repeats, with as few looks into the store as possible.
+
+A line's identity is (file_id, file_offset, ts). Per file three facts are kept:
+
+- the *mark*, the highest offset anyone ever meant to store. It is written to `files` before the lines, so after a crash
+  it is an upper bound: a line beyond it is certainly new.
+- the *floor*, the highest offset of which this process no longer remembers every line it stored: at first the mark it
+  found in the store. A line above the floor and at or below the mark is looked up among the remembered lines, in memory
+  and exactly; a line at or below the floor in the store, by primary key.
+- remembered lines, in blocks of one batch each; when they are too many the oldest block goes and raises the floors.
+
+So ordinary traffic costs nothing, lines of one file that arrive out of order over several partitions cost a lookup in
+memory, and only what was sent or delivered again costs a query. Files beyond `files_max` are forgotten (least recently
+used first) and their marks read again when needed.
+
+Not seen here: a file whose lines come through partitions of two replicas at the same moment, that is Filebeat without a
+key; its repeats are collapsed by the table's engine.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from logserver.record import LINE_SCHEMA, MARK_SCHEMA, MILLISECONDS
+from logserver.store import Store
+
+Offsets = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+NO_MARK = -1
+_LOOKUP_ROWS_MAX = 20_000
+_ODD_1, _ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+_IDENTITY = np.dtype([("file", "<u8"), ("offset", "<u8"), ("ts", "<i8")])
+
+
+@dataclass(slots=True)
+class FileState:
+    """What is known of one file; NO_MARK when nothing of it was ever stored."""
+
+    mark: int = NO_MARK
+    floor: int = NO_MARK
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A set of identities, to be searched by whole columns.
+
+    Ordered by a 64-bit hash; equal hashes are compared by the identity itself, so a collision cannot drop a line.
+    """
+
+    hashes: Offsets
+    identities: npt.NDArray[np.void]
+
+    @classmethod
+    def of(cls, identities: npt.NDArray[np.void]) -> Block:
+        """Return the block of these identities."""
+        hashes = _hashes(identities)
+        order = np.argsort(hashes)
+        return cls(hashes[order], identities[order])
+
+    def has(self, identities: npt.NDArray[np.void]) -> Mask:
+        """Return which of the identities are in the block."""
+        if not len(self.hashes):
+            return np.zeros(len(identities), dtype=bool)
+        places = np.minimum(np.searchsorted(self.hashes, _hashes(identities)), len(self.hashes) - 1)
+        equal: Mask = self.identities[places] == identities
+        return equal
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The lines of a batch that were never stored, with the marks to write before them (MARK_SCHEMA)."""
+
+    lines: pa.Table
+    marks: pa.Table
+    duplicates: int
+    suspects: int
+
+
+class Dedup:
+    """Remembers what was stored; one thread at a time."""
+
+    def __init__(self, store: Store, *, files_max: int, recent_lines_max: int) -> None:
+        self._store = store
+        self._files_max = files_max
+        self._recent_lines_max = recent_lines_max
+        self._files: OrderedDict[int, FileState] = OrderedDict()
+        self._recent: deque[Block] = deque()
+        self._recent_lines = 0
+
+    def forget(self) -> None:
+        """Drop everything remembered, after batches were given up whose lines may or may not be stored."""
+        self._files.clear()
+        self._recent.clear()
+        self._recent_lines = 0
+
+    def fresh(self, lines: pa.Table) -> Fresh:
+        """Return the new lines of a table of LINE_SCHEMA and remember them. Raises what the store raises."""
+        identities = _identities(lines)
+        first = _first_of_each(identities)
+        files, inverse = np.unique(identities["file"], return_inverse=True)
+        states = self._states(files)
+        known_marks = np.array([state.mark for state in states], dtype=np.int64)[inverse]
+        floors = np.array([state.floor for state in states], dtype=np.int64)[inverse]
+        offsets = identities["offset"].astype(np.int64)
+        in_memory = first & (offsets <= known_marks) & (offsets > floors)
+        in_store = first & (offsets <= floors)
+        keep = first
+        keep[in_memory] = ~self._remembered(identities[in_memory])
+        keep[in_store] = ~self._stored(lines, identities, in_store)
+        kept = lines if keep.all() else lines.filter(pa.array(keep))
+        return Fresh(
+            kept,
+            self._remember(identities[keep], files, inverse[keep], states),
+            duplicates=lines.num_rows - kept.num_rows,
+            suspects=int(in_store.sum()),
+        )
+
+    def _states(self, files: Offsets) -> list[FileState]:
+        """Return the state of each file, reading the marks of those not known from the store."""
+        unknown = [int(file) for file in files if int(file) not in self._files]
+        if unknown:
+            marks = self._read_marks(unknown)
+            for file in unknown:
+                mark = marks.get(file, NO_MARK)
+                self._files[file] = FileState(mark, mark)
+        states = []
+        for file in files:
+            self._files.move_to_end(int(file))
+            states.append(self._files[int(file)])
+        while len(self._files) > max(self._files_max, len(files)):
+            self._files.popitem(last=False)
+        return states
+
+    def _read_marks(self, files: Sequence[int]) -> dict[int, int]:
+        marks: dict[int, int] = {}
+        for start in range(0, len(files), _LOOKUP_ROWS_MAX):
+            sql = "SELECT file_id, max(mark) AS mark FROM files WHERE file_id IN {ids:Array(UInt64)} GROUP BY file_id"
+            for rows in self._store.select(sql, {"ids": list(files[start : start + _LOOKUP_ROWS_MAX])}):
+                marks.update(zip(rows["file_id"].to_pylist(), rows["mark"].to_pylist(), strict=True))
+        return marks
+
+    def _remembered(self, identities: npt.NDArray[np.void]) -> Mask:
+        """Return which of these lines are among the remembered ones."""
+        found = np.zeros(len(identities), dtype=bool)
+        if len(identities):
+            for block in self._recent:
+                found |= block.has(identities)
+        return found
+
+    def _stored(self, lines: pa.Table, identities: npt.NDArray[np.void], which: Mask) -> Mask:
+        """Return which of the suspect lines the store has, asking by namespace, pod, container and time."""
+        rows = np.flatnonzero(which)
+        found: list[npt.NDArray[np.void]] = []
+        for start in range(0, len(rows), _LOOKUP_ROWS_MAX):
+            some = rows[start : start + _LOOKUP_ROWS_MAX]
+            found.extend(self._lookup(lines.take(pa.array(some)), identities[some]))
+        return Block.of(np.concatenate([identities[:0], *found])).has(identities[rows])
+
+    def _lookup(self, lines: pa.Table, identities: npt.NDArray[np.void]) -> list[npt.NDArray[np.void]]:
+        names = {name: [text or "" for text in lines[name].unique().to_pylist()] for name in _LOOKUP_NAMES}
+        params: dict[str, object] = {f"{name}s": values for name, values in names.items()}
+        params["files"] = [int(file) for file in np.unique(identities["file"])]
+        params["times"] = [int(ts) for ts in np.unique(identities["ts"])]
+        found = []
+        for batch in self._store.select(_LOOKUP_SQL, params):
+            columns = [batch["file_id"].to_numpy(), batch["file_offset"].to_numpy(), batch["ns"].to_numpy()]
+            found.append(_structured(*columns))
+        return found
+
+    def _remember(
+        self, identities: npt.NDArray[np.void], files: Offsets, inverse: npt.NDArray[np.int64], states: list[FileState]
+    ) -> pa.Table:
+        """Take the new lines into memory; return the marks they raise."""
+        highest = np.full(len(files), NO_MARK, dtype=np.int64)
+        np.maximum.at(highest, inverse, identities["offset"].astype(np.int64))
+        raised = [row for row, state in enumerate(states) if highest[row] > state.mark]
+        for row in raised:
+            states[row].mark = int(highest[row])
+        if len(identities):
+            self._recent.append(Block.of(identities))
+            self._recent_lines += len(identities)
+        while self._recent_lines > self._recent_lines_max:
+            self._forget_oldest()
+        now = np.datetime64("now", "ms").astype(np.int64)
+        return pa.table(
+            [
+                pa.array(files[raised]),
+                pa.array(highest[raised].astype(np.uint64)),
+                pa.repeat(pa.scalar(int(now), MILLISECONDS), len(raised)),
+            ],
+            schema=MARK_SCHEMA,
+        )
+
+    def _forget_oldest(self) -> None:
+        block = self._recent.popleft().identities
+        self._recent_lines -= len(block)
+        files, inverse = np.unique(block["file"], return_inverse=True)
+        highest = np.zeros(len(files), dtype=np.uint64)
+        np.maximum.at(highest, inverse, block["offset"])
+        for file, offset in zip(files.tolist(), highest.tolist(), strict=True):
+            state = self._files.get(file)
+            if state is not None:
+                state.floor = max(state.floor, offset)
+
+
+# The time column is part of the primary key only as it is, so times are compared as DateTime64.
+_LOOKUP_SQL = """
+SELECT file_id, file_offset, toUnixTimestamp64Nano(ts) AS ns
+FROM lines
+WHERE namespace IN {namespaces:Array(String)} AND pod IN {pods:Array(String)}
+  AND container IN {containers:Array(String)}
+  AND ts IN (SELECT fromUnixTimestamp64Nano(arrayJoin({times:Array(Int64)}), 'UTC'))
+  AND file_id IN {files:Array(UInt64)}
+"""
+_LOOKUP_NAMES = ("namespace", "pod", "container")
+
+
+def _identities(lines: pa.Table) -> npt.NDArray[np.void]:
+    if not lines.schema.equals(LINE_SCHEMA):
+        raise AssertionError(f"lines have another schema: {lines.schema}")
+    ts = lines["ts"].cast(pa.int64()).to_numpy()
+    return _structured(lines["file_id"].to_numpy(), lines["file_offset"].to_numpy(), ts)
+
+
+def _structured(files: Offsets, offsets: Offsets, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    identities = np.empty(len(files), dtype=_IDENTITY)
+    identities["file"], identities["offset"], identities["ts"] = files, offsets, ts
+    return identities
+
+
+def _hashes(identities: npt.NDArray[np.void]) -> Offsets:
+    mixed: Offsets = identities["file"] ^ (identities["offset"] * _ODD_1) ^ (identities["ts"].view("<u8") * _ODD_2)
+    return mixed
+
+
+def _first_of_each(identities: npt.NDArray[np.void]) -> Mask:
+    """Return which rows are the first of their identity."""
+    order = np.lexsort((identities["ts"], identities["offset"], identities["file"]))
+    ordered = identities[order]
+    first = np.ones(len(order), dtype=bool)
+    first[order[1:]] = ordered[1:] != ordered[:-1]
+    return first

@@ -1,0 +1,306 @@
+"""THE loop: fetch, collect, decode, store.
+
+    read ──batch──▶ [decode in threads] ──in order──▶ [store in one thread] ──▶ followers, metrics, Kafka commit
+
+One task fetches and collects; a full or old batch is decoded in a thread while the one before it is stored in another.
+At most `batches_in_flight_max` batches exist beyond the one being collected: when the store is slow or down the
+partitions are paused, the group membership kept by polling, and the same batch is tried again with backoff.
+
+A rebalance waits for the batches in flight (`drain_timeout`); what cannot be stored by then is given up, unstored, and
+its next owner reads it again. After giving up, the attempt still running in the thread is waited for before positions
+are read, so that it cannot store lines behind the new owner's back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from logserver.batch import Batch, BatchBuilder, Documents
+from logserver.decode import Decoded, Decoder
+from logserver.errors import Fenced, Transient
+from logserver.kafka import KafkaSource, open_source
+from logserver.metrics import Metrics
+from logserver.record import StoredBatch, TopicPartition
+from logserver.rejects import RejectBrake
+from logserver.settings import IngestSettings, KafkaSettings
+from logserver.sink import Delivery, Sink
+from logserver.status import Status
+
+log = logging.getLogger(__name__)
+
+BACKOFF_FIRST_S = 0.2
+PAUSED_POLL_S = 0.1
+IDLE_POLL_S = 0.5
+DECODE_THREADS = 2
+LATENCY_SAMPLES = 100
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Pending:
+    """A batch in flight: its decoding may still run."""
+
+    number: int
+    generation: int
+    batch: Batch
+    decoded: asyncio.Future[Decoded]
+
+
+class Ingest:
+    """Runs until it is cancelled or fails; one per process."""
+
+    def __init__(
+        self,
+        *,
+        kafka: KafkaSettings,
+        settings: IngestSettings,
+        decoder: Decoder,
+        sink: Sink,
+        metrics: Metrics,
+        status: Status,
+        on_stored: Callable[[StoredBatch], None],
+    ) -> None:
+        self._kafka = kafka
+        self._settings = settings
+        self._decoder = decoder
+        self._sink = sink
+        self._metrics = metrics
+        self._status = status
+        self._on_stored = on_stored
+        self._brake = RejectBrake(ratio_max=settings.reject_ratio, window=settings.reject_window)
+        self._decoding = ThreadPoolExecutor(DECODE_THREADS, "decode")
+        self._storing = ThreadPoolExecutor(1, "store")
+        self._builder = BatchBuilder(settings.batch_rows_max, settings.batch_bytes_max, settings.batch_age_max)
+        self._queue: asyncio.Queue[Pending] = asyncio.Queue()
+        self._generation = 0
+        self._number = 0
+        self._in_flight = 0
+        self._changed = asyncio.Condition()
+        self._attempt = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Consume and store until cancelled. Raises Fatal errors of its parts; retries Transient ones."""
+        try:
+            async with open_source(self._kafka, self._metrics, self) as source:
+                self._status.joined = True
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._read(source), name="read")
+                    tasks.create_task(self._store_all(source), name="store")
+                    tasks.create_task(self._report(source), name="report")
+        finally:
+            self._decoding.shutdown(wait=True, cancel_futures=True)
+            self._storing.shutdown(wait=True, cancel_futures=True)
+
+    # --- Ownership: called by the source during a rebalance
+
+    async def assigned(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Claim the partitions and return their stored positions, however long the store needs to answer."""
+        async with self._attempt:
+            positions = await self._until_it_works(lambda: self._sink.register(partitions), "claiming partitions")
+        self._status.assigned = tuple(partitions)
+        self._status.positions = dict(positions)
+        return positions
+
+    async def revoked(self, partitions: list[TopicPartition]) -> None:
+        """Store what is in flight, or give it up after `drain_timeout`; what was only collected is read again."""
+        self._builder.discard()
+        self._status.assigned = ()
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout), self._changed:
+                await self._changed.wait_for(lambda: self._in_flight == 0)
+        except TimeoutError:
+            log.warning("gave up %d batches in flight of %s", self._in_flight, ", ".join(map(str, partitions)))
+        self._generation += 1
+
+    # --- reading
+
+    async def _read(self, source: KafkaSource) -> None:
+        while True:
+            if self._in_flight >= self._settings.batches_in_flight_max:
+                await self._wait_paused(source)
+            wait_s = min(self._builder.age_left_s(time.monotonic()), IDLE_POLL_S)
+            for partition, documents in await self._fetch(source, wait_s):
+                self._builder.add(partition, documents, now_s=time.monotonic())
+            if self._builder.rows and (self._builder.full or self._builder.age_left_s(time.monotonic()) == 0):
+                self._hand_over(self._builder.take())
+            elif not self._builder.rows and not self._in_flight:
+                self._status.progressed()
+
+    async def _fetch(self, source: KafkaSource, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
+        try:
+            return await source.fetch(
+                rows_max=max(1, self._settings.batch_rows_max - self._builder.rows), wait_s=wait_s
+            )
+        except Transient as error:
+            log.warning("%s", error)
+            await asyncio.sleep(IDLE_POLL_S)
+            return []
+
+    async def _wait_paused(self, source: KafkaSource) -> None:
+        """Poll without fetching until a batch has left; documents that were already fetched are kept."""
+        source.pause()
+        self._show_paused(True)
+        try:
+            while self._in_flight >= self._settings.batches_in_flight_max:
+                for partition, documents in await self._fetch(source, 0):
+                    self._builder.add(partition, documents, now_s=time.monotonic())
+                await self._sleep_until_change(PAUSED_POLL_S)
+        finally:
+            source.resume()
+            self._show_paused(False)
+
+    def _hand_over(self, batch: Batch) -> None:
+        self._number += 1
+        self._in_flight += 1
+        decoded = asyncio.get_running_loop().run_in_executor(self._decoding, self._decode, batch)
+        self._queue.put_nowait(Pending(self._number, self._generation, batch, decoded))
+
+    def _decode(self, batch: Batch) -> Decoded:
+        began = time.monotonic()
+        decoded = self._decoder.decode(batch.documents, now=datetime.datetime.now(datetime.UTC))
+        self._metrics.histogram("batch_seconds", "decode").observe(time.monotonic() - began)
+        return decoded
+
+    # --- storing
+
+    async def _store_all(self, source: KafkaSource) -> None:
+        while True:
+            pending = await self._queue.get()
+            try:
+                decoded = await pending.decoded
+                self._brake.check(pending.batch.documents.num_rows, decoded.rejects.num_rows)
+                await self._store(source, pending, Delivery(pending.number, decoded, pending.batch.spans))
+            finally:
+                async with self._changed:
+                    self._in_flight -= 1
+                    self._changed.notify_all()
+
+    async def _store(self, source: KafkaSource, pending: Pending, delivery: Delivery) -> None:
+        backoff_s = BACKOFF_FIRST_S
+        while True:
+            async with self._attempt:
+                if pending.generation != self._generation:
+                    return  # its partitions were given back; the next owner reads it again
+                outcome = await self._try(delivery)
+            if isinstance(outcome, StoredBatch):
+                self._stored(pending, delivery, outcome)
+                return
+            if outcome is None:
+                self._give_up(source)
+                return
+            self._fail(outcome)
+            await self._sleep_until_change(backoff_s)
+            backoff_s = min(backoff_s * 2, self._settings.retry_backoff_max)
+
+    async def _try(self, delivery: Delivery) -> StoredBatch | Transient | None:
+        """Return what was stored, the error after which to try again, or None when the batch is not ours."""
+        began = time.monotonic()
+        try:
+            stored = await self._in_store_thread(lambda: self._sink.store(delivery))
+        except Transient as error:
+            return error
+        except Fenced as error:
+            log.warning("batch %d is dropped: %s", delivery.number, error)
+            self._metrics.counter("fenced_total").inc()
+            return None
+        self._metrics.histogram("batch_seconds", "store").observe(time.monotonic() - began)
+        return stored
+
+    def _give_up(self, source: KafkaSource) -> None:
+        """Store nothing more until the group assigns anew: a later batch would move positions past a dropped one."""
+        source.disown()
+        self._builder.discard()
+        self._generation += 1
+        self._status.problem = "another replica owns our partitions; waiting for the group to say so"
+
+    def _fail(self, error: Transient) -> None:
+        if self._status.store_ok:
+            log.error("the store fails, partitions stay paused until it answers: %s", error)
+        self._status.store_ok = False
+        self._status.problem = f"the store fails: {error}"
+        self._metrics.counter("store_retries_total").inc()
+
+    def _stored(self, pending: Pending, delivery: Delivery, stored: StoredBatch) -> None:
+        if not self._status.store_ok:
+            log.warning("the store answers again")
+        self._status.store_ok, self._status.problem = True, ""
+        self._status.progressed()
+        self._status.positions.update({p: span.next_offset for p, span in stored.spans.items()})
+        self._count(pending.batch, delivery, stored)
+        self._on_stored(stored)
+
+    def _count(self, batch: Batch, delivery: Delivery, stored: StoredBatch) -> None:
+        metrics = self._metrics
+        metrics.counter("batches_total").inc()
+        for entry in stored.lines["topic"].value_counts().to_pylist():
+            metrics.counter("lines_total", entry["values"]).inc(entry["counts"])
+        metrics.counter("bytes_total", next(iter(batch.spans)).topic).inc(batch.bytes)
+        for entry in delivery.decoded.rejects["reason"].value_counts().to_pylist():
+            metrics.counter("rejects_total", entry["values"]).inc(entry["counts"])
+        if delivery.fresh is not None:
+            metrics.counter("duplicates_total").inc(delivery.fresh.duplicates)
+            metrics.counter("suspects_total").inc(delivery.fresh.suspects)
+        appended = stored.lines["appended_at"].cast("int64").to_numpy()
+        latency = metrics.histogram("visible_latency_seconds")
+        now_ms = time.time() * 1000
+        for sample in appended[np.linspace(0, len(appended) - 1, min(len(appended), LATENCY_SAMPLES), dtype=int)]:
+            latency.observe(max(0.0, (now_ms - int(sample)) / 1000))
+
+    # --- the rest
+
+    async def _report(self, source: KafkaSource) -> None:
+        """Keep the lag in view and tell Kafka where we are."""
+        while True:
+            await asyncio.sleep(self._kafka.commit_interval)
+            await source.commit(dict(self._status.positions))
+            self._status.lag = source.lag()
+            for partition, behind in self._status.lag.items():
+                self._metrics.gauge("consumer_lag", partition.topic, str(partition.partition)).set(behind)
+            self._metrics.gauge("last_progress_timestamp_seconds").set(self._status.last_progress_s)
+
+    async def _until_it_works(
+        self, work: Callable[[], dict[TopicPartition, int]], what: str
+    ) -> dict[TopicPartition, int]:
+        backoff_s = BACKOFF_FIRST_S
+        while True:
+            try:
+                found = await self._in_store_thread(work)
+            except Transient as error:
+                self._fail(error)
+                log.warning("%s: %s", what, error)
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, self._settings.retry_backoff_max)
+            else:
+                self._status.store_ok, self._status.problem = True, ""
+                return found
+
+    async def _in_store_thread(self, work: Callable[[], Result]) -> Result:
+        """Run in the store's one thread; a cancelled caller waits for its end, since a thread cannot be stopped."""
+        future = asyncio.get_running_loop().run_in_executor(self._storing, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+    async def _sleep_until_change(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _show_paused(self, paused: bool) -> None:
+        self._status.paused = paused
+        self._metrics.gauge("paused").set(int(paused))

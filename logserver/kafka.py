@@ -1,0 +1,242 @@
+"""Kafka: documents of the partitions the group gives us. The only importer of aiokafka.
+
+The stored positions decide where a partition is read from, never Kafka's own commits (those are for lag tools): on
+assignment the owner's `Ownership.assigned` says where each partition goes on, on revocation `Ownership.revoked` ends
+the work in flight before the group moves on. A position that is no longer in the topic is a counted, configured action.
+
+While paused the consumer is still polled, so that the group keeps this member and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import aiokafka
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    IllegalStateError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+
+from logserver.batch import Documents
+from logserver.errors import Fatal, Transient
+from logserver.metrics import Metrics
+from logserver.record import TopicPartition
+from logserver.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_MS = 40_000
+
+
+class Ownership(Protocol):
+    """What a rebalance asks of the program; both are awaited before the group goes on."""
+
+    async def assigned(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Take the partitions; return the next offset of each that was read before."""
+        ...
+
+    async def revoked(self, partitions: list[TopicPartition]) -> None:
+        """Finish or give up the work on the partitions."""
+        ...
+
+
+class KafkaSource:
+    """A member of the consumer group; use by `async with open_source(...)`."""
+
+    def __init__(self, settings: KafkaSettings, metrics: Metrics, consumer: aiokafka.AIOKafkaConsumer) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._consumer = consumer
+        self._expected: dict[TopicPartition, int] = {}
+        self._paused = False
+
+    @property
+    def partitions(self) -> list[TopicPartition]:
+        """The partitions this member owns."""
+        return sorted(self._expected)
+
+    async def fetch(self, *, rows_max: int, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
+        """Return what has arrived, waiting up to `wait_s` for the first; nothing of a revoked partition.
+
+        Raises Fatal for an authorization error or a position out of range under the action `stop`, Transient else.
+        """
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=rows_max)
+        except OffsetOutOfRangeError as error:
+            await self._out_of_range(error.args[0])
+            return []
+        except (TopicAuthorizationFailedError, AuthenticationFailedError) as error:
+            raise Fatal(f"the brokers refuse {self._settings.topics}: {error}") from error
+        except KafkaError as error:
+            raise Transient(f"Kafka: {error}") from error
+        found = []
+        for partition, records in fetched.items():
+            owned = TopicPartition(partition.topic, partition.partition)
+            expected = self._expected.get(owned)
+            if expected is None or not records or records[0].offset < expected:
+                continue  # fetched before the partition was revoked, or before a seek
+            self._expected[owned] = records[-1].offset + 1
+            found.append((owned, _documents(records)))
+        return found
+
+    def pause(self) -> None:
+        """Fetch nothing more; keep polling by `fetch`."""
+        self._paused = True
+        self._consumer.pause(*self._consumer.assignment())
+
+    def resume(self) -> None:
+        """Fetch again."""
+        self._paused = False
+        self._consumer.resume(*self._consumer.assignment())
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Return the documents of each partition that were not handed over yet, as far as the broker told."""
+        behind = {}
+        for owned, expected in self._expected.items():
+            end = self._consumer.highwater(aiokafka.TopicPartition(owned.topic, owned.partition))
+            if end is not None:
+                behind[owned] = max(0, end - expected)
+        return behind
+
+    async def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Tell Kafka where we are; a failure is of no consequence and is logged."""
+        owned = {p: offset for p, offset in positions.items() if p in self._expected}
+        if not owned:
+            return
+        try:
+            await self._consumer.commit({aiokafka.TopicPartition(p.topic, p.partition): o for p, o in owned.items()})
+        except (KafkaError, IllegalStateError) as error:
+            log.info("positions were not committed to Kafka (only lag tools miss them): %s", error)
+
+    async def start_at(self, partitions: list[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
+        """Own exactly these partitions and read each from its position, or from `kafka.start_from`."""
+        self._expected = {}
+        new = [partition for partition in partitions if partition not in positions]
+        starts = dict(positions) | await self._ends(new, self._settings.start_from)
+        for partition in partitions:
+            self._seek(partition, starts[partition])
+        if self._paused:
+            self.pause()
+        self._metrics.counter("rebalances_total").inc()
+        self._metrics.gauge("assigned_partitions").set(len(partitions))
+
+    def disown(self) -> None:
+        """Own nothing: what is still fetched is dropped."""
+        self._expected = {}
+        self._metrics.gauge("assigned_partitions").set(0)
+
+    async def _out_of_range(self, asked: Mapping[aiokafka.TopicPartition, int]) -> None:
+        action = self._settings.out_of_range
+        for partition, offset in asked.items():
+            owned = TopicPartition(partition.topic, partition.partition)
+            self._metrics.counter("offset_resets_total", owned.topic, action).inc()
+            if action == "stop":
+                raise Fatal(
+                    f"{owned} has no offset {offset}: documents were deleted before they were read, or the topic was "
+                    "made anew; set kafka.out_of_range to earliest or latest to go on"
+                )
+            start = (await self._ends([owned], action))[owned]
+            log.error(
+                "%s has no offset %d any more: going on at %d (kafka.out_of_range=%s)", owned, offset, start, action
+            )
+            self._seek(owned, start)
+
+    def _seek(self, partition: TopicPartition, offset: int) -> None:
+        self._consumer.seek(aiokafka.TopicPartition(partition.topic, partition.partition), offset)
+        self._expected[partition] = offset
+
+    async def _ends(self, partitions: list[TopicPartition], end: str) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        asked = [aiokafka.TopicPartition(p.topic, p.partition) for p in partitions]
+        ask = self._consumer.beginning_offsets if end == "earliest" else self._consumer.end_offsets
+        offsets = await ask(asked)
+        return {TopicPartition(p.topic, p.partition): offset for p, offset in offsets.items()}
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    def __init__(self, source: KafkaSource, owner: Ownership) -> None:
+        self._source = source
+        self._owner = owner
+
+    async def on_partitions_revoked(self, revoked: set[aiokafka.TopicPartition]) -> None:
+        self._source.disown()
+        await self._owner.revoked(_ours(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[aiokafka.TopicPartition]) -> None:
+        partitions = _ours(assigned)
+        await self._source.start_at(partitions, await self._owner.assigned(partitions))
+        log.info("assigned: %s", ", ".join(map(str, partitions)) or "nothing")
+
+
+@asynccontextmanager
+async def open_source(settings: KafkaSettings, metrics: Metrics, owner: Ownership) -> AsyncIterator[KafkaSource]:
+    """Join the group; leaves it in order at the end. Raises Transient when no broker answers."""
+    consumer = aiokafka.AIOKafkaConsumer(**_consumer_options(settings))
+    source = KafkaSource(settings, metrics, consumer)
+    consumer.subscribe(topics=list(settings.topics), listener=_Listener(source, owner))
+    try:
+        await consumer.start()
+    except KafkaError as error:
+        await consumer.stop()
+        raise Transient(f"no Kafka at {', '.join(settings.brokers)}: {error}") from error
+    try:
+        yield source
+    finally:
+        await consumer.stop()
+
+
+def _consumer_options(settings: KafkaSettings) -> dict[str, object]:
+    session_ms = int(settings.session_timeout * 1000)
+    return {
+        "bootstrap_servers": list(settings.brokers),
+        "group_id": settings.group,
+        "client_id": settings.client_id or f"{socket.gethostname()}-{os.getpid()}",
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "session_timeout_ms": session_ms,
+        "heartbeat_interval_ms": max(1000, session_ms // 10),
+        "max_poll_interval_ms": 300_000,
+        "rebalance_timeout_ms": max(60_000, session_ms),
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        "max_partition_fetch_bytes": settings.fetch_bytes_max,
+        "fetch_max_bytes": settings.fetch_bytes_max * 4,
+        "fetch_max_wait_ms": 100,
+        "metadata_max_age_ms": 30_000,
+        "security_protocol": settings.security,
+        "ssl_context": _ssl_context(settings) if "SSL" in settings.security.split("_") else None,
+        "sasl_mechanism": settings.sasl_mechanism,
+        "sasl_plain_username": settings.username or None,
+        "sasl_plain_password": settings.password or None,
+    }
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ca_file or None)
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file or None)
+    return context
+
+
+def _documents(records: list[aiokafka.ConsumerRecord]) -> Documents:
+    return Documents(
+        values=[record.value for record in records],
+        keys=[record.key for record in records],
+        offsets=[record.offset for record in records],
+        timestamps_ms=[record.timestamp for record in records],
+        next_offset=records[-1].offset + 1,
+    )
+
+
+def _ours(partitions: set[aiokafka.TopicPartition]) -> list[TopicPartition]:
+    return sorted(TopicPartition(partition.topic, partition.partition) for partition in partitions)
