@@ -101,6 +101,7 @@ class Selection:
     words: tuple[str, ...] = ()
     regexes: tuple[str, ...] = ()
     trace_id: str = ""
+    container_id: str = ""
     ignore_case: bool = False
     namespaces: tuple[str, ...] | None = None
     """The namespaces the caller may read, None for all; a condition beside the caller's own."""

@@ -127,6 +127,11 @@ class Hub:
             self._cursor = encode_tail(self.vector)
         return self._cursor
 
+    @property
+    def followers(self) -> int:
+        """How many follow."""
+        return self._followers
+
     @contextlib.contextmanager
     def follow(self, selection: Selection) -> Iterator[Follower]:
         """Attach a follower at the present vector; raises TooManyFollowers."""

@@ -62,7 +62,7 @@ class Matcher:
     def __init__(self, selection: Selection) -> None:
         self._stream_tests = _stream_tests(selection)
         self._text_tests = _text_tests(selection)
-        self._trace_id = selection.trace_id
+        self._exact = {"trace_id": selection.trace_id, "container_id": selection.container_id}
         self._verdicts = np.full(64, _UNKNOWN, np.int8)
         self._generation = -1
 
@@ -73,8 +73,9 @@ class Matcher:
     def rows(self, lines: pa.RecordBatch | pa.Table, numbers: Numbers, known: StreamNumbers) -> Numbers:
         """Return the indexes of the wanted rows, in their order; `numbers` are those `known` gave for `lines`."""
         rows = np.flatnonzero(self._by_stream(numbers, known))
-        if self._trace_id and len(rows):
-            rows = rows[_flags(pc.equal(lines.column("trace_id").take(pa.array(rows)), self._trace_id))]
+        for name, wanted in self._exact.items():
+            if wanted and len(rows):
+                rows = rows[_flags(pc.equal(lines.column(name).take(pa.array(rows)).cast(pa.string()), wanted))]
         for test in self._text_tests:
             if not len(rows):
                 break

@@ -62,6 +62,8 @@ def conditions(selection: Selection, time: TimeRange = TimeRange()) -> Statement
         _add_arrived_before(statement, selection.arrived_before)
     if selection.trace_id:
         statement.add(f"trace_id = {statement.bind('String', selection.trace_id)}")
+    if selection.container_id:
+        statement.add(f"container_id = {statement.bind('String', selection.container_id)}")
     _add_text(statement, selection)
     return statement
 

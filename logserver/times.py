@@ -79,6 +79,8 @@ def duration_ns(text: str) -> int:
 
 def parse_zone(name: str) -> tzinfo:
     """Return the zone of an IANA name such as `Europe/Berlin`; raises ValueError."""
+    if name == "UTC":
+        return UTC
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -1,0 +1,60 @@
+"""The FastAPI application: routes, errors, middleware. It starts nothing; the composition root runs the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from logserver.api.explore import explore_router
+from logserver.api.gone import CancelWhenGone
+from logserver.api.logs import logs_router
+from logserver.api.pods import pods_router
+from logserver.api.reading import Reading
+from logserver.api.tail import tail_router
+from logserver.api.timing import Timing
+from logserver.counts import TooManyBuckets
+from logserver.cursor import CursorError
+from logserver.errors import QueryTimeout, QueryTooLarge, Rejected, Transient
+from logserver.filters import FilterError
+from logserver.hub import TooManyFollowers
+from logserver.reader import Busy
+from milepost import __version__
+from milepost.problem import Problem, Translation, install
+
+UI = Path(__file__).parent.parent / "ui"
+
+_DESCRIPTION = """Search and follow the logs of models and pods.
+
+Times are RFC 3339, Unix numbers or durations back from now. Errors are problem details (RFC 9457). What an answer
+leaves out (a limit, a time-out, a namespace that may not be read) it says."""
+
+_PROBLEMS: dict[type[Exception], Translation] = {
+    FilterError: lambda error: Problem(422, str(error), slug="invalid-request", parameter=error.parameter),
+    CursorError: lambda error: Problem(422, str(error), slug="invalid-request", parameter="cursor"),
+    TooManyBuckets: lambda error: Problem(422, str(error), slug="invalid-request", parameter="step"),
+    TooManyFollowers: lambda error: Problem(503, str(error), slug="too-many", headers={"Retry-After": "5"}),
+    Busy: lambda error: Problem(503, str(error), slug="busy", headers={"Retry-After": "1"}),
+    Transient: lambda error: Problem(503, f"the store: {error}", slug="store", headers={"Retry-After": "5"}),
+    QueryTimeout: lambda error: Problem(504, f"{error}; narrow the time range or the filters", slug="timeout"),
+    QueryTooLarge: lambda error: Problem(413, f"{error}; narrow the time range or the filters", slug="too-large"),
+    Rejected: lambda error: Problem(500, "the store refused the query; the log says why", slug="store"),
+}
+
+
+def create_app(reading: Reading, *, health: APIRouter | None = None) -> FastAPI:
+    """Return the application over open parts; `health` holds the routes of the process itself."""
+    app = FastAPI(title="Milepost log-server", version=__version__, description=_DESCRIPTION)
+    for router in (logs_router(reading), tail_router(reading), pods_router(reading), explore_router(reading)):
+        app.include_router(router)
+    if health is not None:
+        app.include_router(health)
+    install(app, _PROBLEMS)
+    if UI.is_dir():
+        app.mount("/ui", StaticFiles(directory=UI, html=True), name="ui")
+        app.add_api_route("/", lambda: RedirectResponse("/ui/"), include_in_schema=False)
+    app.add_middleware(Timing, metrics=reading.metrics)
+    app.add_middleware(CancelWhenGone)
+    return app

@@ -1,0 +1,160 @@
+"""Counts: histogram, fields and their values, rejects, what the store holds."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from logserver.api.answers import (
+    FieldsModel,
+    HistogramModel,
+    RejectsModel,
+    StatsModel,
+    ValuesModel,
+    documented,
+    json_response,
+)
+from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, ValuesParams, bad_parameter
+from logserver.api.reading import Reading
+from logserver.counts import count_fields, count_values, read_histogram, span
+from logserver.filters import STREAM_FIELDS, Selection
+from logserver.query import Statement
+from logserver.times import EARLIEST_NS, LATEST_NS, NS, TimeRange, duration_ns, format_ns
+from milepost.problem import Problem
+
+
+def explore_router(reading: Reading) -> APIRouter:
+    """Return the routes that count."""
+    router = APIRouter(prefix="/api/v1", tags=["explore"])
+    reader = reading.reader
+
+    @router.get("/histogram", responses=documented(HistogramModel))
+    @router.get("/logs/histogram", responses=documented(HistogramModel), include_in_schema=False)
+    async def histogram(request: Request, params: Annotated[HistogramParams, Query()]) -> Response:
+        """Count lines over time, split by a field."""
+        whole, step_ns = params.range(), _step_ns(params.step)
+        allowed = await reading.gate.narrow(await reading.gate.caller(request), params.selection())
+        buckets = min(params.buckets, reader.settings.buckets_max)
+        found = await read_histogram(reader, allowed.selection, whole, by=params.by, buckets=buckets, step_ns=step_ns)
+        bars = [{"ts": format_ns(start), "count": sum(by.values()), "by": by} for start, by in found.bars]
+        return json_response(
+            {
+                "start": format_ns(found.range.start_ns) if found.range else None,
+                "end": format_ns(found.range.end_ns) if found.range else None,
+                "step_s": found.step_ns / NS,
+                "by": params.by,
+                "total": sum(sum(by.values()) for _, by in found.bars),
+                "buckets": bars,
+                "refused_namespaces": allowed.refused,
+            }
+        )
+
+    @router.get("/fields", responses=documented(FieldsModel))
+    async def fields(request: Request, params: Annotated[FieldsParams, Query()]) -> Response:
+        """Return the fields to filter by and how many values each has."""
+        allowed = await reading.gate.narrow(await reading.gate.caller(request), params.selection())
+        lines, distinct = await count_fields(reader, allowed.selection, params.range())
+        listed = [{"name": name, "distinct": count} for name, count in distinct.items()]
+        return json_response({"lines": lines, "fields": listed, "refused_namespaces": allowed.refused})
+
+    @router.get("/fields/{name}/values", responses=documented(ValuesModel))
+    async def values(request: Request, name: str, params: Annotated[ValuesParams, Query()]) -> Response:
+        """Return the most frequent values of a field."""
+        if name not in STREAM_FIELDS:
+            raise Problem(
+                404, f"there is no field {name!r}; there are {', '.join(STREAM_FIELDS)}", slug="no-such-field"
+            )
+        most = reader.settings.values_max
+        if params.limit > most:
+            raise bad_parameter("limit", f"{params.limit} is more than {most}, the bound of query.values_max")
+        allowed = await reading.gate.narrow(await reading.gate.caller(request), params.selection())
+        found = await count_values(reader, allowed.selection, params.range(), field=name, limit=params.limit + 1)
+        return json_response(
+            {
+                "field": name,
+                "values": _listed(found[: params.limit]),
+                "complete": len(found) <= params.limit,
+                "refused_namespaces": allowed.refused,
+            }
+        )
+
+    @router.get("/rejects", responses=documented(RejectsModel))
+    async def rejects(request: Request, params: Annotated[RejectsParams, Query()]) -> Response:
+        """Return documents that could not become a line, with their bytes and the reason; for readers of everything."""
+        await reading.gate.everything(await reading.gate.caller(request))
+        return json_response(await _rejects(reading, params))
+
+    @router.get("/stats", responses=documented(StatsModel))
+    async def stats(request: Request) -> Response:
+        """Return what the caller may read of the store: lines, first and last, by namespace and level."""
+        allowed = await reading.gate.narrow(await reading.gate.caller(request), Selection())
+        found = await span(reader, allowed.selection, TimeRange())
+        by = {
+            name: await count_values(reader, allowed.selection, TimeRange(), field=name, limit=100)
+            for name in ("namespace", "level")
+        }
+        return json_response(
+            {
+                "lines": found[0] if found else 0,
+                "oldest": format_ns(found[1]) if found else None,
+                "newest": format_ns(found[2]) if found else None,
+                "namespaces": _listed(by["namespace"]),
+                "levels": _listed(by["level"]),
+                "followers": reading.hub.followers,
+            }
+        )
+
+    return router
+
+
+def _listed(values: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"value": value, "lines": lines} for value, lines in values]
+
+
+def _step_ns(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        step_ns = duration_ns(text)
+    except (ValueError, OverflowError) as error:
+        raise bad_parameter("step", str(error)) from error
+    if not 1_000_000 <= step_ns <= LATEST_NS:
+        raise bad_parameter("step", f"{text!r} is not between 1ms and 292 years")
+    return step_ns
+
+
+async def _rejects(reading: Reading, params: RejectsParams) -> dict[str, Any]:
+    statement = Statement()
+    time = params.range()
+    for sign, bound, open_end in ((">=", time.start_ns, EARLIEST_NS), ("<", time.end_ns, LATEST_NS)):
+        if bound != open_end:
+            statement.add(
+                f"received_at {sign} fromUnixTimestamp64Milli({statement.bind('Int64', bound // 10**6)}, 'UTC')"
+            )
+    for name in ("reason", "topic"):
+        if wanted := getattr(params, name):
+            statement.add(f"{name} IN ({statement.bind('Array(String)', wanted)})")
+    counted = await reading.reader.rows(
+        f"SELECT reason, count() AS documents FROM rejects {statement.where} GROUP BY reason",  # noqa: S608
+        statement.params,
+    )
+    by_reason = {row["reason"]: row["documents"] for row in counted.to_pylist()}
+    most = statement.bind("UInt64", params.limit)
+    rows = await reading.reader.rows(
+        "SELECT toUnixTimestamp64Milli(received_at) AS received_ms, topic, partition, offset, reason, detail, "  # noqa: S608
+        f"base64Encode(raw) AS raw_base64 FROM rejects {statement.where} "
+        f"ORDER BY received_at DESC, topic, partition, offset DESC LIMIT {most}",
+        statement.params,
+    )
+    listed = [
+        {
+            "received_at": format_ns(row.pop("received_ms") * 10**6),
+            **row,
+            "raw": base64.b64decode(row["raw_base64"]).decode(errors="replace"),
+        }
+        for row in rows.to_pylist()
+    ]
+    total = sum(by_reason.values())
+    return {"rejects": listed, "total": total, "by_reason": by_reason, "complete": total <= len(listed)}

@@ -1,0 +1,142 @@
+"""`/api/v1/logs` and its kin: pages, a model's pages, context, exports."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import cramjam
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from logserver.api.access import Allowed
+from logserver.api.answers import ContextModel, PageModel, documented, page_response, streamed
+from logserver.api.params import Compression, ContextParams, ExportParams, PageParams, bad_parameter, zone_of
+from logserver.api.reading import Reading
+from logserver.context import read_context
+from logserver.cursor import PageCursor, decode_page, encode_page
+from logserver.errors import LogServerError
+from logserver.filters import Selection
+from logserver.formats import MEDIA_TYPES, json_array, ndjson, ndjson_note, negotiate, text
+from logserver.pages import Page, read_page
+from logserver.reader import RequestDeadline
+from logserver.times import TimeRange
+from milepost.problem import Problem
+
+_FORMATS = ("json", "ndjson", "text")
+_ALSO: dict[str, Any] = {MEDIA_TYPES["ndjson"]: {}, "text/plain": {}}
+
+
+def logs_router(reading: Reading) -> APIRouter:
+    """Return the routes that answer lines."""
+    router = APIRouter(prefix="/api/v1", tags=["logs"])
+
+    @router.get("/logs", responses=documented(PageModel, also=_ALSO))
+    async def logs(request: Request, params: Annotated[PageParams, Query()]) -> Response:
+        """Return a page of lines; page through all of them with `cursor`, exactly."""
+        return await _page(reading, request, params, params.selection())
+
+    @router.get("/models/{namespace}/{model}/logs", responses=documented(PageModel, also=_ALSO))
+    async def model_logs(
+        request: Request, namespace: str, model: str, params: Annotated[PageParams, Query()]
+    ) -> Response:
+        """Return a page of a model's lines, of all its pods, alive or gone."""
+        return await _page(reading, request, params, params.selection(namespace=namespace, model=model))
+
+    @router.get("/logs/context", responses=documented(ContextModel, also=_ALSO))
+    async def context(request: Request, params: Annotated[ContextParams, Query()]) -> Response:
+        """Return the lines around a line, in the order of its file."""
+        caller = await reading.gate.caller(request)
+        lines = await read_context(reading.reader, decode_page(params.id), before=params.before, after=params.after)
+        if not lines:
+            raise Problem(404, f"there is no line {params.id!r}; it may have expired", slug="no-such-line")
+        await reading.gate.namespace(caller, lines[0].namespace)
+        form = negotiate(params.format, request.headers.get("accept"), _FORMATS)
+        if form == "text":
+            return Response(text(lines, params.style(zone_of(params.tz))), media_type=MEDIA_TYPES[form])
+        if form == "ndjson":
+            return Response(ndjson(lines), media_type=MEDIA_TYPES[form])
+        return Response(
+            b'{"lines":' + json_array(lines) + f',"id":"{encode_page(decode_page(params.id))}"}}'.encode(),
+            media_type=MEDIA_TYPES[form],
+        )
+
+    @router.get(
+        "/export",
+        response_class=StreamingResponse,
+        responses=streamed(MEDIA_TYPES["ndjson"], "application/gzip", "application/zstd"),
+    )
+    async def export(request: Request, params: Annotated[ExportParams, Query()]) -> Response:
+        """Stream a whole result of any size as NDJSON; the last object says whether it is complete."""
+        allowed = await reading.gate.narrow(await reading.gate.caller(request), params.selection())
+        start = decode_page(params.cursor) if params.cursor else None
+        stream = _export(reading, params, params.range(), start, allowed)
+        media = {"none": MEDIA_TYPES["ndjson"], "gzip": "application/gzip", "zstd": "application/zstd"}
+        return StreamingResponse(_compressed(stream, params.compression), media_type=media[params.compression])
+
+    return router
+
+
+async def _page(reading: Reading, request: Request, params: PageParams, selection: Selection) -> Response:
+    settings = reading.reader.settings
+    if params.limit > settings.lines_max:
+        raise bad_parameter("limit", f"{params.limit} is more than {settings.lines_max}, the bound of query.lines_max")
+    place, time_range = params.place(), params.range()
+    style = params.style(params.zone)
+    allowed = await reading.gate.narrow(await reading.gate.caller(request), selection)
+    form = negotiate(params.format, request.headers.get("accept"), _FORMATS)
+    page = await read_page(
+        reading.reader,
+        allowed.selection,
+        time_range,
+        cursor=place,
+        direction=params.direction or "backward",
+        limit=params.limit,
+        deadline=RequestDeadline(settings.time_max),
+    )
+    return page_response(page, form, style, allowed.refused, upside_down=form == "text" and params.direction is None)
+
+
+async def _export(
+    reading: Reading, params: ExportParams, time_range: TimeRange, cursor: PageCursor | None, allowed: Allowed
+) -> AsyncIterator[bytes]:
+    """Yield NDJSON page by page; an error in the middle is the last object, with the cursor to go on from."""
+    count = 0
+    said: dict[str, object] = {"refused_namespaces": allowed.refused} if allowed.refused else {}
+    while True:
+        try:
+            page: Page = await read_page(
+                reading.reader,
+                allowed.selection,
+                time_range,
+                cursor=cursor,
+                direction=params.direction,
+                limit=reading.reader.settings.export_page,
+                deadline=RequestDeadline(reading.reader.settings.time_max),
+            )
+        except LogServerError as error:
+            after = encode_page(cursor) if cursor else None
+            yield ndjson_note({"lines": count, "complete": False, "problem": str(error), "next": after, **said})
+            return
+        count += len(page.lines)
+        yield ndjson(page.lines)
+        cursor = page.next
+        if cursor is None:
+            yield ndjson_note({"lines": count, "complete": True, **said})
+            return
+
+
+async def _compressed(stream: AsyncIterator[bytes], compression: Compression) -> AsyncIterator[bytes]:
+    if compression == "none":
+        async for part in stream:
+            yield part
+    elif compression == "gzip":
+        gzip = zlib.compressobj(6, wbits=31)
+        async for part in stream:
+            yield gzip.compress(part)
+        yield gzip.flush()
+    else:
+        async for part in stream:
+            # A zstd file is any number of frames (RFC 8878 §3): one for each page.
+            yield bytes(cramjam.zstd.compress(part))

@@ -1,0 +1,340 @@
+"""The HTTP API, asked by a real client on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import cramjam
+import pyarrow as pa
+import pytest
+import pytest_asyncio
+
+from logserver.engines.embedded import EmbeddedStore
+from logserver.query_settings import QuerySettings, TailSettings
+from logserver.record import REJECT_SCHEMA
+from milepost.auth import TokenFile
+from milepost.units import Seconds
+from tests.logserver.api_server import ApiServer, api_server
+from tests.logserver.rows import BASE_NS, line_rows, stored_batch, write_positions
+
+Params = dict[str, Any]
+
+
+@pytest_asyncio.fixture
+async def api(lines_store: EmbeddedStore) -> AsyncIterator[ApiServer]:
+    tail = TailSettings(poll_interval=Seconds(0.02), heartbeat=Seconds(0.3))
+    async with api_server(lines_store, tail=tail, query=QuerySettings(running_max=3, export_page=7)) as server:
+        yield server
+
+
+@pytest.fixture
+def store(lines_store: EmbeddedStore) -> EmbeddedStore:
+    """Thirty lines of two pods: the last is the newest."""
+    lines_store.insert(
+        "lines",
+        line_rows(
+            {
+                "ts": BASE_NS + number * 10**9,
+                "message": f"line {number}",
+                "pod": f"iris-{number % 2}",
+                "level": "error" if number % 10 == 0 else "info",
+                "namespace": "risk" if number < 20 else "sales",
+                "file_id": number % 2,
+            }
+            for number in range(30)
+        ),
+    )
+    return lines_store
+
+
+async def get(
+    api: ApiServer, path: str, params: Any = None, status: int = 200, headers: dict[str, str] | None = None
+) -> Any:
+    async with api.http.get(path, params=params, headers=headers) as response:
+        body = await response.text()
+        assert response.status == status, body
+        return json.loads(body) if "json" in response.content_type and "nd" not in response.content_type else body
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_page_says_whether_there_is_more(api: ApiServer) -> None:
+    page = await get(api, "/api/v1/logs", {"limit": 20})
+    assert [line["message"] for line in page["lines"]] == [f"line {n}" for n in range(29, 9, -1)]
+    assert (page["complete"], page["ended"]) == (True, "limit")
+    rest = await get(api, "/api/v1/logs", {"limit": 20, "cursor": page["next"]})
+    assert [line["message"] for line in rest["lines"]] == [f"line {n}" for n in range(9, -1, -1)]
+    assert (rest["next"], rest["ended"]) == (None, "range")
+    assert page["lines"][0]["ts"] == "2026-03-04T09:15:56.000000000Z"
+    assert page["lines"][0]["labels"] == {"app": "iris"}
+
+
+@pytest.mark.usefixtures("store")
+async def test_filters_reach_the_store(api: ApiServer) -> None:
+    async def messages(**params: Any) -> list[str]:
+        return [line["message"] for line in (await get(api, "/api/v1/logs", params))["lines"]]
+
+    assert await messages(level="error") == ["line 20", "line 10", "line 0"]
+    assert await messages(namespace="!risk", pod="*-1", limit=2) == ["line 29", "line 27"]
+    assert await messages(q="ne 2", words="9") == []
+    assert await messages(words="29") == ["line 29"]
+    assert await messages(regex="^line 1.$", limit=1, direction="forward") == ["line 10"]
+    assert await messages(start="2026-03-04T09:15:28Z", end="2026-03-04T09:15:30Z") == ["line 2", "line 1"]
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_page_comes_in_the_format_asked_for(api: ApiServer) -> None:
+    text = await get(
+        api, "/api/v1/logs", {"limit": 2, "prefix": "pod", "timestamps": "true"}, headers={"Accept": "text/plain"}
+    )
+    assert text == (
+        "2026-03-04T09:15:55.000000000Z [iris-0] line 28\n2026-03-04T09:15:56.000000000Z [iris-1] line 29\n"
+    )
+    lines = (await get(api, "/api/v1/logs", {"limit": 2, "format": "ndjson"})).splitlines()
+    assert [json.loads(line).get("message") for line in lines] == ["line 29", "line 28", None]
+    assert json.loads(lines[2])["milepost"]["next"] == json.loads(lines[1])["id"]
+    colored = await get(api, "/api/v1/logs", {"q": "line 20", "format": "text", "color": "true"})
+    assert colored == "\x1b[31mline 20\x1b[0m\n"
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_model_has_its_own_address(api: ApiServer) -> None:
+    assert len((await get(api, "/api/v1/models/sales/iris/logs"))["lines"]) == 10
+    assert (await get(api, "/api/v1/models/sales/other/logs"))["lines"] == []
+    problem = await get(api, "/api/v1/models/sales/iris/logs", {"model": "x"}, 422)
+    assert problem["parameter"] == "model"
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "said"),
+    [
+        ("logs", {"namspace": "x"}, "namspace"),
+        ("logs", {"limit": "0"}, "limit"),
+        ("logs", {"limit": "999999"}, "query.lines_max"),
+        ("logs", {"start": "soon"}, "start"),
+        ("logs", {"start": "1h", "since": "1h"}, "not both"),
+        ("logs", {"regex": "a("}, "regex"),
+        ("logs", {"cursor": "zzz"}, "cursor"),
+        ("logs", {"tz": "Mars"}, "tz"),
+        ("logs/context", {"id": "nope"}, "cursor"),
+        ("logs/tail", {"cursor": "x"}, "cursor"),
+        ("logs/tail", {"until": "AgRsb2dzAQAB"}, "until"),
+        ("histogram", {"step": "1ms", "start": "2d", "end": "1d"}, "query.buckets_max"),
+        ("histogram", {"step": "x"}, "step"),
+    ],
+)
+async def test_a_problem_names_the_parameter(api: ApiServer, path: str, params: Params, said: str) -> None:
+    async with api.http.get(f"/api/v1/{path}", params=params) as response:
+        problem = json.loads(await response.text())
+        assert (response.status, response.content_type) == (422, "application/problem+json")
+    assert said in json.dumps(problem)
+    assert problem["status"] == 422
+
+
+async def test_context_follows_the_file(api: ApiServer, store: EmbeddedStore) -> None:
+    [hit] = (await get(api, "/api/v1/logs", {"words": "15"}))["lines"]
+    around = await get(api, "/api/v1/logs/context", {"id": hit["id"], "before": 2, "after": 1})
+    assert [line["message"] for line in around["lines"]] == ["line 11", "line 13", "line 15", "line 17"]
+    store.insert(
+        "lines",
+        line_rows(
+            [{"ts": BASE_NS - 1, "pod": "iris-1", "namespace": "risk", "file_id": 99, "message": "rotated away"}]
+        ),
+    )
+    first = (await get(api, "/api/v1/logs", {"words": "1", "q": "line 1"}))["lines"][-1]
+    around = await get(api, "/api/v1/logs/context", {"id": first["id"], "before": 5, "after": 0})
+    assert [line["message"] for line in around["lines"]] == ["rotated away", "line 1"]
+    missing = await get(api, "/api/v1/logs/context", {"id": "AQAAAAAAAAAAAAAB"[:13] + "A"}, 422)
+    assert missing["status"] == 422
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_histogram_counts_every_line_once(api: ApiServer) -> None:
+    found = await get(api, "/api/v1/histogram", {"step": "10s"})
+    assert found["total"] == 30
+    assert [bar["count"] for bar in found["buckets"]] == [3, 10, 10, 7]
+    assert found["buckets"][0]["by"] == {"error": 1, "info": 2}
+    by_pod = await get(api, "/api/v1/histogram", {"by": "pod", "buckets": 5, "q": "line 1"})
+    assert sum(bar["by"].get("iris-1", 0) for bar in by_pod["buckets"]) == 6
+    empty = await get(api, "/api/v1/histogram", {"namespace": "none"})
+    assert (empty["total"], empty["buckets"]) == (0, [])
+
+
+@pytest.mark.usefixtures("store")
+async def test_fields_and_values_are_counted(api: ApiServer) -> None:
+    fields = await get(api, "/api/v1/fields")
+    assert {"name": "pod", "distinct": 2} in fields["fields"]
+    values = await get(api, "/api/v1/fields/level/values", {"limit": 1})
+    assert (values["values"], values["complete"]) == ([{"value": "info", "lines": 27}], False)
+    assert (await get(api, "/api/v1/fields/colour/values", status=404))["type"].endswith("no-such-field")
+    stats = await get(api, "/api/v1/stats")
+    assert (stats["lines"], stats["newest"]) == (30, "2026-03-04T09:15:56.000000000Z")
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+async def test_an_export_holds_every_line_and_says_that_it_is_whole(api: ApiServer, compression: str) -> None:
+    async with api.http.get("/api/v1/export", params={"compression": compression}) as response:
+        body = await response.read()
+    plain: dict[str, Callable[[bytes], bytes]] = {
+        "none": bytes,
+        "gzip": gzip.decompress,
+        "zstd": lambda raw: bytes(cramjam.zstd.decompress(raw)),
+    }
+    lines = [json.loads(line) for line in plain[compression](body).splitlines()]
+    assert [line["message"] for line in lines[:-1]] == [f"line {n}" for n in range(30)]
+    assert lines[-1] == {"milepost": {"lines": 30, "complete": True}}
+
+
+async def test_rejects_can_be_read_with_their_bytes(api: ApiServer, lines_store: EmbeddedStore) -> None:
+    rows = {
+        "received_at": [1, 2],
+        "topic": ["logs", "logs"],
+        "partition": [0, 0],
+        "offset": [5, 6],
+        "reason": ["not_json", "no_timestamp"],
+        "detail": ["", "x"],
+        "raw": [b"\xff{", b"{}"],
+        "key": [b"", b""],
+    }
+    columns = {field.name: pa.array(rows[field.name]).cast(field.type) for field in REJECT_SCHEMA}
+    lines_store.insert("rejects", pa.table(columns, schema=REJECT_SCHEMA))
+    found = await get(api, "/api/v1/rejects", {"limit": 1})
+    assert (found["total"], found["complete"]) == (2, False)
+    assert found["by_reason"] == {"not_json": 1, "no_timestamp": 1}
+    [reject] = (await get(api, "/api/v1/rejects", {"reason": "not_json"}))["rejects"]
+    assert (reject["raw"], reject["raw_base64"]) == ("\ufffd{", "/3s=")
+
+
+async def test_the_pod_log_is_what_kubectl_shows(api: ApiServer, lines_store: EmbeddedStore) -> None:
+    rows = [
+        {"ts": BASE_NS + n, "pod": "p", "container": "c", "container_id": "old" if n < 4 else "new", "message": f"m{n}"}
+        for n in range(10)
+    ]
+    lines_store.insert("lines", line_rows([*rows, {"pod": "two", "container": "a"}, {"pod": "two", "container": "b"}]))
+    path = "/api/v1/namespaces/models/pods/p/log"
+    assert await get(api, path) == "m4\nm5\nm6\nm7\nm8\nm9\n"
+    assert await get(api, path, {"previous": "true"}) == "m0\nm1\nm2\nm3\n"
+    assert await get(api, path, {"tailLines": "2", "timestamps": "true"}) == (
+        "2026-03-04T09:15:27.000000008Z m8\n2026-03-04T09:15:27.000000009Z m9\n"
+    )
+    assert await get(api, path, {"limitBytes": "4"}) == "m4\nm"
+    assert await get(api, path, {"sinceTime": "2026-03-04T09:15:27.000000008Z"}) == "m8\nm9\n"
+    assert await get(api, path, {"stream": "Stderr"}) == ""
+    assert "choose one of a, b" in (await get(api, "/api/v1/namespaces/models/pods/two/log", status=422))["detail"]
+    await get(api, "/api/v1/namespaces/models/pods/gone/log", status=404)
+
+
+async def store_and_tell(api: ApiServer, store: EmbeddedStore, messages: list[str], first: int) -> None:
+    batch = stored_batch(
+        line_rows(
+            {"message": message, "offset": first + n, "file_offset": first + n} for n, message in enumerate(messages)
+        )
+    )
+    await asyncio.to_thread(store.insert, "lines", batch.lines)
+    moved = {place: span.next_offset for place, span in batch.spans.items()}
+    await asyncio.to_thread(write_positions, store, moved, first + 1)
+    api.hub.on_stored(batch)
+
+
+async def until_followed_by(api: ApiServer, count: int) -> None:
+    async with asyncio.timeout(30):
+        while api.hub.followers != count:  # noqa: ASYNC110 - a server has no event for a test to wait for
+            await asyncio.sleep(0.02)
+
+
+async def sse_events(response: Any, count: int) -> list[dict[str, str]]:
+    """Return the next events that have an id, as a browser would see them."""
+    events: list[dict[str, str]] = []
+    event: dict[str, str] = {}
+    async with asyncio.timeout(10):
+        async for raw in response.content:
+            line = raw.decode().rstrip("\n")
+            if line:
+                name, _, value = line.partition(": ")
+                event[name] = value
+            elif "data" in event:
+                events.append(event)
+                event = {}
+                if len(events) == count:
+                    break
+            else:
+                event = {}
+    return events
+
+
+async def test_a_browser_that_reconnects_sees_each_line_once(api: ApiServer, lines_store: EmbeddedStore) -> None:
+    await store_and_tell(api, lines_store, ["a", "b"], 0)
+    seen = []
+    async with api.http.get("/api/v1/logs/tail", params={"lines": 1}) as response:
+        assert response.content_type == "text/event-stream"
+        [first] = await sse_events(response, 1)
+        seen += [line["message"] for line in json.loads(first["data"])]
+        await store_and_tell(api, lines_store, ["c"], 2)
+        [second] = await sse_events(response, 1)
+        seen += [line["message"] for line in json.loads(second["data"])]
+    await store_and_tell(api, lines_store, ["d", "e"], 3)
+    async with api.http.get("/api/v1/logs/tail", headers={"Last-Event-ID": second["id"]}) as response:
+        [third] = await sse_events(response, 1)
+        seen += [line["message"] for line in json.loads(third["data"])]
+    assert seen[-4:] == ["b", "c", "d", "e"]
+
+
+async def test_a_follower_that_leaves_is_forgotten(api: ApiServer) -> None:
+    async with api.http.get("/api/v1/logs/tail", params={"format": "ndjson"}) as response:
+        note = json.loads(await response.content.readline())
+        assert "cursor" in note["milepost"]
+        assert api.hub.followers == 1
+        assert "heartbeat" in json.loads(await response.content.readline())["milepost"]
+    await until_followed_by(api, 0)
+
+
+async def test_hundreds_follow_at_once(api: ApiServer, lines_store: EmbeddedStore) -> None:
+    async def one(number: int) -> str:
+        params: Params = {"lines": 0, "format": "text", "q": f"for {number % 7} "}
+        async with api.http.get("/api/v1/logs/tail", params=params) as response:
+            return (await response.content.readline()).decode()
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(number)) for number in range(300)]
+        await until_followed_by(api, 300)
+        await store_and_tell(api, lines_store, [f"for {number} all" for number in range(7)], 0)
+    assert [task.result() for task in tasks] == [f"for {number % 7} all\n" for number in range(300)]
+
+
+async def test_a_query_whose_client_leaves_is_cancelled(api: ApiServer, lines_store: EmbeddedStore) -> None:
+    slow = "SELECT sum(sleepEachRow(0.5)) AS s FROM numbers(40) SETTINGS max_block_size = 1"
+    task = asyncio.create_task(api.reader.rows(slow))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    started = asyncio.get_running_loop().time()
+    await asyncio.gather(*(api.reader.rows("SELECT 1 AS one") for _ in range(9)))
+    assert asyncio.get_running_loop().time() - started < 5
+
+
+async def test_a_token_opens_its_namespaces_and_names_the_others(store: EmbeddedStore, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.yaml"
+    digest = hashlib.sha256(b"secret").hexdigest()
+    tokens.write_text(
+        f"tokens:\n  - name: ana\n    sha256: {digest}\n    allow:\n"
+        "      - {verbs: [get], resources: [pods/log], namespaces: [risk]}\n"
+    )
+    async with api_server(store, authorizer=TokenFile(tokens)) as api:
+        await get(api, "/api/v1/logs", status=401)
+        bearer = {"Authorization": "Bearer secret"}
+        assert len((await get(api, "/api/v1/logs", {"namespace": "risk"}, headers=bearer))["lines"]) == 20
+        both = await get(api, "/api/v1/logs", [("namespace", "risk"), ("namespace", "sales")], headers=bearer)
+        assert (len(both["lines"]), both["refused_namespaces"]) == (20, ["sales"])
+        open_query = await get(api, "/api/v1/logs", headers=bearer)
+        assert (len(open_query["lines"]), open_query["refused_namespaces"]) == (20, ["sales"])
+        await get(api, "/api/v1/logs", {"namespace": "sales"}, 403, headers=bearer)
+        await get(api, "/api/v1/rejects", status=403, headers=bearer)
+        await get(api, "/api/v1/namespaces/sales/pods/iris-0/log", status=403, headers=bearer)
+        assert (await get(api, "/api/v1/stats", headers=bearer))["lines"] == 20
+        hidden = (await get(api, "/api/v1/fields/namespace/values", headers=bearer))["values"]
+        assert hidden == [{"value": "risk", "lines": 20}]
