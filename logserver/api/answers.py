@@ -88,9 +88,10 @@ class ContextModel(BaseModel):
 
 
 class BucketModel(BaseModel):
-    """One bar."""
+    """One bar: from `start` inclusive to `end` exclusive."""
 
-    ts: str
+    start: str
+    end: str
     count: int
     by: dict[str, int]
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import RedirectResponse
-from fastapi.staticfiles import StaticFiles
 
 from logserver.api.explore import explore_router
 from logserver.api.gone import CancelWhenGone
@@ -21,10 +17,9 @@ from logserver.errors import QueryTimeout, QueryTooLarge, Rejected, Transient
 from logserver.filters import FilterError
 from logserver.hub import TooManyFollowers
 from logserver.reader import Busy
+from logserver.webui import UiSettings, add_web_ui
 from milepost import __version__
 from milepost.problem import Problem, Translation, install
-
-UI = Path(__file__).parent.parent / "ui"
 
 _DESCRIPTION = """Search and follow the logs of models and pods.
 
@@ -44,17 +39,16 @@ _PROBLEMS: dict[type[Exception], Translation] = {
 }
 
 
-def create_app(reading: Reading, *, health: APIRouter | None = None) -> FastAPI:
-    """Return the application over open parts; `health` holds the routes of the process itself."""
+def create_app(reading: Reading, *, health: APIRouter | None = None, ui: UiSettings | None = None) -> FastAPI:
+    """Return the application over open parts; `health` holds the routes of the process itself, `ui` adds the web UI."""
     app = FastAPI(title="Milepost log-server", version=__version__, description=_DESCRIPTION)
     for router in (logs_router(reading), tail_router(reading), pods_router(reading), explore_router(reading)):
         app.include_router(router)
     if health is not None:
         app.include_router(health)
     install(app, _PROBLEMS)
-    if UI.is_dir():
-        app.mount("/ui", StaticFiles(directory=UI, html=True), name="ui")
-        app.add_api_route("/", lambda: RedirectResponse("/ui/"), include_in_schema=False)
+    if ui is not None:
+        add_web_ui(app, ui)
     app.add_middleware(Timing, metrics=reading.metrics)
     app.add_middleware(CancelWhenGone)
     return app

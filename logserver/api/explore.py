@@ -38,7 +38,10 @@ def explore_router(reading: Reading) -> APIRouter:
         allowed = await reading.gate.narrow(await reading.gate.caller(request), params.selection())
         buckets = min(params.buckets, reader.settings.buckets_max)
         found = await read_histogram(reader, allowed.selection, whole, by=params.by, buckets=buckets, step_ns=step_ns)
-        bars = [{"ts": format_ns(start), "count": sum(by.values()), "by": by} for start, by in found.bars]
+        bars = [
+            {"start": format_ns(start), "end": format_ns(start + found.step_ns), "count": sum(by.values()), "by": by}
+            for start, by in found.bars
+        ]
         return json_response(
             {
                 "start": format_ns(found.range.start_ns) if found.range else None,

@@ -163,7 +163,7 @@ def _ndjson(event: Event) -> bytes:
             return ndjson_note({"heartbeat": True} | ({"cursor": cursor} if cursor else {}))
         case _:
             name, content, cursor = _notice(event)
-            return ndjson_note({name: content.get("lines", True), **content, "cursor": cursor})
+            return ndjson_note({name: True, **content, "cursor": cursor})
 
 
 def _text(style: TextStyle, event: Event) -> bytes:
@@ -182,7 +182,7 @@ def _notice(event: Event) -> tuple[str, dict[str, object], str]:
     """Return (name, content, cursor) of what is neither lines nor a heartbeat."""
     match event:
         case Dropped(lines, start, end):
-            return "dropped", {"lines": lines, "from": start, "to": end}, end
+            return "dropped", {"dropped": lines, "from": start, "to": end}, end
         case Reset(partition, cursor):
             return "reset", {"partition": partition, "detail": "the topic was made again"}, cursor
         case Unknown(cursor):

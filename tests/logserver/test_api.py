@@ -294,6 +294,7 @@ async def test_a_follower_that_leaves_is_forgotten(api: ApiServer) -> None:
     await until_followed_by(api, 0)
 
 
+@pytest.mark.slow
 async def test_hundreds_follow_at_once(api: ApiServer, lines_store: EmbeddedStore) -> None:
     async def one(number: int) -> str:
         params: Params = {"lines": 0, "format": "text", "q": f"for {number % 7} "}

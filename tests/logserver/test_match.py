@@ -81,6 +81,7 @@ def sql_rows(store: EmbeddedStore, selection: Selection) -> list[object]:
     return [value for batch in store.select(sql, statement.params) for value in values_of(batch.column("offset"))]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, data=st.data())
 def test_sql_and_python_select_the_same_lines(

@@ -116,6 +116,7 @@ async def test_only_selected_lines_come(hub: Hub, reader: Reader, writer: Writer
     assert (await take(events, 2))[0] == ["x1", "x3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_follower_that_comes_back_again_and_again_sees_every_line_once(
     hub: Hub, reader: Reader, writer: Writer, seed: int

@@ -222,7 +222,7 @@ export class LogsPage {
   async drawHistogram() {
     try {
       const answer = await getJson("/api/v1/histogram", [...this.params(), ["buckets", String(BUCKETS)]], { signal: this.controller.signal });
-      this.histogram.show(answer.buckets.map((one) => ({ start: Date.parse(one.start), end: Date.parse(one.end), counts: one.levels })));
+      this.histogram.show(answer.buckets.map((one) => ({ start: Date.parse(one.start), end: Date.parse(one.end), counts: one.by })));
     } catch (error) {
       if (error.name !== "AbortError") this.chart.replaceChildren(el("span", { class: "muted" }, `no histogram: ${error.message}`));
     }
