@@ -6,20 +6,19 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import uvicorn
-from fastapi import FastAPI
 
 from logserver.app import Parts, WriteSettings, open_parts, run
 from logserver.errors import LogServerError
 from logserver.health import health_router
 from logserver.query_settings import HttpSettings
+from logserver.readside import READ_GROUPS, run_read_side
 from logserver.settings import IngestSettings, KafkaSettings, RetentionSettings, StoreSettings
-from milepost import __version__
 from milepost.settings import SettingsError, add_options, load
 
 GROUPS: dict[str, type] = {
@@ -28,6 +27,7 @@ GROUPS: dict[str, type] = {
     "store": StoreSettings,
     "retention": RetentionSettings,
     "http": HttpSettings,
+    **READ_GROUPS,
 }
 
 
@@ -42,18 +42,23 @@ def logserver(*, config: Path | None, log_level: str, **flags: str | None) -> No
         loaded = load(GROUPS, flags=flags, env=os.environ, file=config)
         write = WriteSettings(loaded["kafka"], loaded["ingest"], loaded["store"], loaded["retention"])
         with open_parts(write) as parts:
-            asyncio.run(run(parts, write, server(parts, loaded["http"])))
+            asyncio.run(run(parts, write, server(parts, loaded)))
     except (LogServerError, SettingsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     except ExceptionGroup as group:
         raise click.ClickException("; ".join(_reasons(group))) from group
 
 
-def server(parts: Parts, settings: HttpSettings) -> Callable[[], Awaitable[None]]:
+def server(parts: Parts, loaded: Mapping[str, Any]) -> Callable[[], Coroutine[Any, Any, None]]:
     """Return what serves HTTP until it is cancelled, then ends open requests in order."""
-    app = FastAPI(title="Milepost log-server", version=__version__)
-    app.include_router(health_router(parts.status, parts.metrics))
-    return lambda: serve(app, settings)
+    return lambda: run_read_side(
+        parts.store,
+        parts.metrics,
+        listeners=parts.listeners,
+        health=health_router(parts.status, parts.metrics),
+        loaded=loaded,
+        serve=lambda app: serve(app, loaded["http"]),
+    )
 
 
 async def serve(app: Any, settings: HttpSettings) -> None:
