@@ -8,7 +8,8 @@ They become four families with the author's name as the label `metric`, so that 
 Quirks: every worker process has series of its own (`worker_id`), which a restart leaves behind, and REST and gRPC
 servers of one unit may print the same series twice (seldon-core#3968): counters and timers are added up over all of
 them, and a gauge, for which no sum is right, is the largest. A TIMER arrives in milliseconds and is printed in
-seconds. Tags of the author are added up too: their names and number are unbounded.
+seconds. Tags of the author are added up too: their names and number are unbounded. So is `method`: the author's code is
+asked for its metrics at every prediction and at every feedback.
 """
 
 from __future__ import annotations
