@@ -1,0 +1,145 @@
+"""What a person or the API asks for, from end to end: check, write down, carry out.
+
+    edit of the record ─▶ render and its rules ─▶ conflicts with other routes ─▶ server dry-run ─▶ written ─▶ converge
+
+Everything that can be refused is refused before the record is touched: a verb whose objects the API server, its
+admission webhooks or the rules of the router would turn away leaves no trace. `submit` answers as soon as the wish is
+written; `converge` carries it out, here or in whoever holds the model's lock.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from deploy.cluster import Cluster
+from deploy.converge import Converger
+from deploy.diff import ObjectDiff, compare
+from deploy.edits import Deed
+from deploy.errors import Absent
+from deploy.record import Record
+from deploy.seen import ROUTE_KINDS, Seen
+from deploy.settings import Cluster as ClusterSettings
+from deploy.steps import Step, Wanted, plan
+from deploy.store import Edit, Store
+from deploy.wanted import wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A model at one moment: what is remembered, what is seen, what is wanted and what is left to do."""
+
+    record: Record
+    seen: Seen
+    wanted: Wanted
+    steps: tuple[Step, ...]
+
+
+class SpecRenderer:
+    """The renderer of model specs, for one cluster's settings."""
+
+    def __init__(self, settings: ClusterSettings, *, settle_s: float) -> None:
+        self._settings = settings
+        self._settle_s = settle_s
+
+    def wanted(self, record: Record, seen: Seen) -> Wanted:
+        """Return everything that the record asks for. Raises Refused."""
+        return wanted(record, seen, cluster=self._settings, settle_s=self._settle_s)
+
+
+class Platform:
+    """The verbs on one cluster, with one identity's rights."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        renderer: SpecRenderer,
+        converger: Converger,
+        *,
+        author: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.cluster = cluster
+        self.store = Store(cluster)
+        self.converger = converger
+        self.author = author
+        self._renderer = renderer
+        self._now = now
+
+    def deed(self, reason: str = "", *, atomic: bool = False) -> Deed:
+        """Return a new deed of this author, now."""
+        return Deed(self.author, self._now(), reason, secrets.token_hex(6), atomic)
+
+    async def record(self, namespace: str, name: str) -> Record:
+        """Return the record of a model that exists or once did. Raises Absent."""
+        stored = await self.store.load(namespace, name)
+        if not stored.version:
+            raise Absent(f"there is no model {namespace}/{name} (no record of it)")
+        return stored.record
+
+    async def look(self, namespace: str, name: str) -> Look:
+        """Return the model as it is now. Raises Absent."""
+        record = await self.record(namespace, name)
+        seen = await self.cluster.look(namespace, name)
+        asked = self._renderer.wanted(record, seen)
+        return Look(record, seen, asked, plan(record, asked, seen, now=self._now()))
+
+    async def submit(self, namespace: str, name: str, edit: Edit, *, checked: bool = True) -> Record:
+        """Write a verb down, after everything that can be refused was tried. Raises PlatformError.
+
+        Where the record changes between the check and the write, the edit is done on the newer record.
+        """
+        if checked:
+            stored = await self.store.load(namespace, name)
+            await self._check(edit(stored.record))
+        return (await self.store.change(namespace, name, edit)).record
+
+    async def converge(self, namespace: str, name: str) -> Record:
+        """Carry out what is written down, until it is done, paused or failed. Raises PlatformError."""
+        return await self.converger.run(namespace, name)
+
+    async def diff(self, namespace: str, name: str, edit: Edit) -> list[ObjectDiff]:
+        """Return what carrying out the edit would change on the cluster, without changing anything."""
+        stored = await self.store.load(namespace, name)
+        record, seen = edit(stored.record), await self.cluster.look(namespace, name)
+        asked = self._renderer.wanted(_at_first_step(record), seen)
+        await self.cluster.refuse_conflicts(route.body for route in asked.routes or ())
+        diffs = []
+        bodies = [body for body, _ in asked.workload] + [route.body for route in asked.routes or ()]
+        for item in bodies:
+            before = await self.cluster.read(item)
+            after = (await self.cluster.apply([item], dry_run=True))[0]
+            diffs.append(compare(before, after))
+        kept = {item.address for item in bodies}
+        gone = sorted(seen.objects - kept)
+        return diffs + [ObjectDiff(kind, found, "remove") for _, kind, _, found in gone]
+
+    async def _check(self, record: Record) -> None:
+        if record.stable is None or record.deleting:
+            return
+        seen = await self.cluster.look(record.namespace, record.name)
+        asked = self._renderer.wanted(_at_first_step(record), seen)
+        routes = [route.body for route in asked.routes or ()]
+        await self.cluster.refuse_conflicts(routes)
+        await self.cluster.apply([body for body, _ in asked.workload], dry_run=True)
+        # ingress-nginx's webhook would refuse a main route to a Service that does not exist yet only by its path.
+        await self.cluster.apply([item for item in routes if item.kind in ROUTE_KINDS], dry_run=True)
+
+
+def local_author() -> str:
+    """Return who runs this command: MILEPOST_AUTHOR, as a CI job sets it, else the operating system's user."""
+    return os.environ.get("MILEPOST_AUTHOR", "") or getpass.getuser()
+
+
+def _at_first_step(record: Record) -> Record:
+    """Return the record with its rollout at the first step, whose second route can then be checked as well."""
+    progress = record.rollout
+    if progress is None or progress.step >= 0 or not progress.plan.steps:
+        return record
+    return replace(record, rollout=replace(progress, step=0))
