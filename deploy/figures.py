@@ -65,15 +65,15 @@ QUERIES: Mapping[str, Queries] = {
 }
 
 
-class _Vector(msgspec.Struct):
+class _Vector(msgspec.Struct, frozen=True):
     value: tuple[float, str]
 
 
-class _Data(msgspec.Struct):
+class _Data(msgspec.Struct, frozen=True):
     result: list[_Vector] = []
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, frozen=True):
     status: str = ""
     data: _Data = _Data()
     error: str = ""

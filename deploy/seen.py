@@ -44,7 +44,7 @@ class Meta(msgspec.Struct, frozen=True, rename="camel"):
     annotations: dict[str, str] = {}
     deletion_timestamp: str | None = None
     resource_version: str = ""
-    creation_timestamp: str = ""
+    creation_timestamp: str | None = None
     uid: str = ""
 
 

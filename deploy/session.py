@@ -1,0 +1,57 @@
+"""The composition root of the command line: settings to one `Platform`, opened and closed in order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import aiohttp
+
+from deploy.cluster import Cluster
+from deploy.converge import Converger, Operations, Progress
+from deploy.figures import Judge, PrometheusFigures
+from deploy.lock import LockSettings
+from deploy.operate import Platform, SpecRenderer
+from deploy.settings import Cluster as ClusterSettings
+from milepost.kube import KubeClient, KubeSettings
+
+GROUPS: Mapping[str, type] = {
+    "kube": KubeSettings,
+    "cluster": ClusterSettings,
+    "operations": Operations,
+    "lock": LockSettings,
+    "judge": Judge,
+}
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    settings: Mapping[str, Any], *, author: str, progress: Callable[[Progress], None] = lambda _: None
+) -> AsyncIterator[Platform]:
+    """Yield the platform of these settings; its connections are closed at the end. Raises KubeConfigError."""
+    async with KubeClient.load(settings=settings["kube"]) as kube, aiohttp.ClientSession() as session:
+        yield platform_of(settings, kube, session, author=author, progress=progress)
+
+
+def platform_of(
+    settings: Mapping[str, Any],
+    kube: KubeClient,
+    session: aiohttp.ClientSession,
+    *,
+    author: str,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Platform:
+    """Return the platform that acts through this client."""
+    cluster = Cluster(kube)
+    renderer = SpecRenderer(settings["cluster"], settle_s=settings["operations"].route_settle)
+    figures = PrometheusFigures(session, settings["judge"]) if settings["judge"].prometheus else None
+    converger = Converger(
+        cluster,
+        renderer,
+        figures,
+        settings=settings["operations"],
+        lock=settings["lock"],
+        progress=progress,
+    )
+    return Platform(cluster, renderer, converger, author=author)
