@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import click
 import msgspec
 import yaml
@@ -27,6 +28,8 @@ from deploy.converge import Progress
 from deploy.diff import told
 from deploy.edits import Deed
 from deploy.errors import Absent, Broken, Busy, PlatformError, Refusal, Refused, Unavailable
+from deploy.evidence import gather
+from deploy.lastlines import last_lines
 from deploy.operate import Platform, local_author
 from deploy.record import Record, RolloutPlan, Thresholds
 from deploy.rollout import canary
@@ -34,6 +37,7 @@ from deploy.session import GROUPS, opened
 from deploy.spec import External, ModelSpec, Split
 from deploy.specfile import read_spec
 from deploy.status import status_of
+from deploy.why import why
 from milepost.kube import KubeConfigError
 from milepost.settings import SettingsError, add_options, load
 
@@ -258,6 +262,31 @@ def status(key: str, output: str) -> Body:
                     click.echo(f"{field}: {found[field]}")
         columns = ("role", "predictor", "revision", "wanted", "available", "endpoints", "service", "unready")
         _show(found, output, found["tracks"], columns)
+
+    return body
+
+
+@_command("why")
+@_named
+@_output
+def why_command(key: str, output: str) -> Body:
+    """Say why a model does not serve, with the last log lines and what to do."""
+
+    async def body(platform: Platform) -> None:
+        look = await platform.look(*_split(key))
+        findings = why(await gather(platform.cluster, look))
+        found = [msgspec.to_builtins(item) for item in findings]
+        if output != "table":
+            _show(found, output, found, ())
+            return
+        async with aiohttp.ClientSession() as session:
+            for item in findings:
+                lines = await last_lines(session, platform.logs, look.record.namespace, item)
+                click.echo(f"{item.rule}: {item.about}\n    {item.found}\n  → {item.todo}")
+                if lines:
+                    click.echo("    | " + lines.replace("\n", "\n    | "))
+        if not findings:
+            click.echo(f"{key}: nothing found that would keep it from serving")
 
     return body
 

@@ -84,9 +84,9 @@ class Cluster:
         ours = f"{SELDON_ID_LABEL}={name}"
         seldon, deployments, services, slices, objects = await asyncio.gather(
             self._get(collection_path(SELDON, "seldondeployments", namespace) + f"/{name}", Seldon),
-            self._list(collection_path("apps/v1", "deployments", namespace), ours, Deployment),
-            self._list(collection_path("v1", "services", namespace), ours, Service),
-            self._list(collection_path("discovery.k8s.io/v1", "endpointslices", namespace), ours, EndpointSlice),
+            self.items(collection_path("apps/v1", "deployments", namespace), ours, Deployment),
+            self.items(collection_path("v1", "services", namespace), ours, Service),
+            self.items(collection_path("discovery.k8s.io/v1", "endpointslices", namespace), ours, EndpointSlice),
             self.owned(namespace, name),
         )
         return see(seldon, deployments, services, slices, objects)
@@ -123,9 +123,9 @@ class Cluster:
         if not ingresses:
             return
         try:
-            existing = await self._list(collection_path(INGRESS, "ingresses", None), "", dict)
+            existing = await self.items(collection_path(INGRESS, "ingresses", None), "", dict)
         except Denied:
-            existing = await self._list(collection_path(INGRESS, "ingresses", ingresses[0].namespace), "", dict)
+            existing = await self.items(collection_path(INGRESS, "ingresses", ingresses[0].namespace), "", dict)
         found = conflicts(ingresses, existing)
         if found:
             raise Refused(found)
@@ -161,7 +161,8 @@ class Cluster:
         except Absent:
             return None
 
-    async def _list(self, path: str, selector: str, kind: type[Item]) -> list[Item]:
+    async def items(self, path: str, selector: str, kind: type[Item]) -> list[Item]:
+        """Return every object of a collection that has these labels ("" = all)."""
         items: list[Item] = []
         decoder = msgspec.json.Decoder(_list_type(kind))
         try:
@@ -174,7 +175,7 @@ class Cluster:
     async def _owned_of(self, kind: tuple[str, str], namespace: str, selector: str) -> dict[Address, Owned]:
         api_version, name = kind
         try:
-            items = await self._list(collection_path(api_version, PLURALS[kind], namespace), selector, _Ours)
+            items = await self.items(collection_path(api_version, PLURALS[kind], namespace), selector, _Ours)
         except Absent:
             # The cluster has no such kind, as where the Gateway API or the Prometheus operator is not installed.
             self._absent_kinds.add(kind)

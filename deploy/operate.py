@@ -23,6 +23,7 @@ from deploy.converge import Converger
 from deploy.diff import ObjectDiff, compare
 from deploy.edits import Deed
 from deploy.errors import Absent
+from deploy.lastlines import Logs
 from deploy.record import Record
 from deploy.seen import ROUTE_KINDS, Seen
 from deploy.settings import Cluster as ClusterSettings
@@ -63,12 +64,14 @@ class Platform:
         converger: Converger,
         *,
         author: str,
+        logs: Logs,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.cluster = cluster
         self.store = Store(cluster)
         self.converger = converger
         self.author = author
+        self.logs = logs
         self._renderer = renderer
         self._now = now
 

@@ -11,6 +11,7 @@ import aiohttp
 from deploy.cluster import Cluster
 from deploy.converge import Converger, Operations, Progress
 from deploy.figures import Judge, PrometheusFigures
+from deploy.lastlines import Logs
 from deploy.lock import LockSettings
 from deploy.operate import Platform, SpecRenderer
 from deploy.settings import Cluster as ClusterSettings
@@ -22,6 +23,7 @@ GROUPS: Mapping[str, type] = {
     "operations": Operations,
     "lock": LockSettings,
     "judge": Judge,
+    "logs": Logs,
 }
 
 
@@ -54,4 +56,4 @@ def platform_of(
         lock=settings["lock"],
         progress=progress,
     )
-    return Platform(cluster, renderer, converger, author=author)
+    return Platform(cluster, renderer, converger, author=author, logs=settings["logs"])
