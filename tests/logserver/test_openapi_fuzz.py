@@ -1,0 +1,75 @@
+"""The OpenAPI document is true: whatever it allows is answered as it says, and nothing at all gives a 500.
+
+Endless answers (tails and `follow`) are left out: `tests/logserver/test_api.py` holds them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from logserver.engines.embedded import EmbeddedStore
+from logserver.store import Store
+from tests.logserver.api_server import api_server
+from tests.logserver.rows import BASE_NS, line_rows
+
+CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
+
+
+@contextmanager
+def served(store: Store) -> Iterator[str]:
+    """Serve the API from a thread with its own event loop."""
+    loop, ready, stop, url = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
+
+    async def run() -> None:
+        async with api_server(store) as server:
+            url.append(server.url)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield url[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+        loop.close()
+
+
+@pytest.mark.slow
+def test_every_documented_request_gets_a_documented_answer(lines_store: EmbeddedStore) -> None:
+    lines_store.insert("lines", line_rows({"ts": BASE_NS + number, "level": "error"} for number in range(50)))
+    with served(lines_store) as url:
+        schema = schemathesis.openapi.from_url(f"{url}/openapi.json").exclude(path_regex="tail$")
+        operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+        assert len(operations) >= 9
+        for operation in operations:
+
+            @settings(
+                max_examples=12,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy())
+            def check(case: schemathesis.Case[Any]) -> None:
+                if isinstance(case.query, dict) and "follow" in case.query:
+                    del case.query["follow"]
+                response = case.call(timeout=20)
+                case.validate_response(response, checks=CHECKS)
+
+            check()
