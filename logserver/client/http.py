@@ -93,16 +93,22 @@ class LogClient:
     async def follow(self, path: str, params: Params) -> AsyncIterator[Received]:
         """Yield the objects of an endless answer, resuming at its cursor after every break. Raises ClientError.
 
-        A refusal (4xx) is raised at once; a lost connection is retried with growing pauses, and said as a note.
+        Lines are yielded when the cursor after them has come: those of a broken chunk come again, once. A refusal
+        (4xx) is raised at once; a lost connection is retried with growing pauses, and said as a note.
         """
         cursor, pause = "", 0.5
         while True:
             resumed = [*params, ("cursor", cursor)] if cursor else params
+            chunk: list[Received] = []
             try:
                 async for received in self.stream(path, resumed):
                     pause = 0.5
-                    cursor = str(received.note.get("cursor") or cursor)
-                    yield received
+                    chunk.append(received)
+                    if reached := received.note.get("cursor"):
+                        cursor = str(reached)
+                        for one in chunk:
+                            yield one
+                        chunk.clear()
                 reason = "the server ended the answer"
             except ClientRefusedError:
                 raise

@@ -188,11 +188,11 @@ export class LogsPage {
   }
 
   take(event) {
-    if (event.event === "lines") this.add(JSON.parse(event.data));
+    if (event.event === "message") this.add(JSON.parse(event.data));
     else if (event.event === "dropped") {
       const notice = JSON.parse(event.data);
-      this.dropped += notice.dropped;
-      this.add([{ gap: `${notice.dropped} lines dropped: this page was too slow for them. Search the time range to see them.` }]);
+      this.dropped += notice.lines;
+      this.add([{ gap: `${notice.lines} lines dropped: this page was too slow for them. Search the time range to see them.` }]);
     }
     this.describeTail();
   }
