@@ -1,0 +1,182 @@
+"""From Kafka to queryable lines: `python -m tests.bench.ingest [documents]`.
+
+The log-server runs as its own process on the embedded engine and a real Kafka on this machine. First it drains a topic
+that is already full: lines per second and per CPU-second of the log-server (user and system time of all its threads,
+Kafka's and the producer's not counted), its resident memory, the bytes on disk per line after the parts have been
+merged. Then a producer sends at a steady rate and the latency histogram of the log-server itself says how long a
+document took from its append in Kafka until a query can return its line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import re
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+
+from logserver.engines.embedded import EmbeddedStore
+from logserver.store import read
+from tests.e2e.documents import Documents
+from tests.e2e.server import LogServer
+from tests.parts.kafka import KafkaBroker
+
+PARTITIONS = 4
+DOCUMENTS = 1_000_000
+RATES = (20_000, 50_000)
+RATE_SECONDS = 15
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the printed table."""
+
+    name: str
+    value: str
+    note: str
+
+
+def main() -> None:
+    """Measure and print."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else DOCUMENTS
+    for row in asyncio.run(measure(count)):
+        print(f"| {row.name} | {row.value} | {row.note} |")  # noqa: T201
+
+
+async def measure(count: int) -> list[Row]:
+    """Return the rows of the table."""
+    with tempfile.TemporaryDirectory(prefix="milepost-bench-") as name:
+        folder = Path(name)
+        (folder / "kafka").mkdir()
+        broker = KafkaBroker(folder / "kafka").start()
+        try:
+            rows = await drain(broker, folder / "drain", count)
+            for rate in RATES:
+                rows.append(await steady(broker, folder / f"rate-{rate}", rate))
+        finally:
+            broker.stop()
+        return rows
+
+
+async def drain(broker: KafkaBroker, folder: Path, count: int) -> list[Row]:
+    """Fill a topic, then let the log-server drain it."""
+    topic = await broker.create_topic("drain", partitions=PARTITIONS)
+    size = await fill(broker, topic, count)
+    with running(broker, folder, topic) as server:
+        idle_s = cpu_s(server.pid)
+        began = time.monotonic()
+        while (stored := server.metric("lines_total")) < count:  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.1)
+        seconds, used_s, memory = time.monotonic() - began, cpu_s(server.pid) - idle_s, resident_bytes(server.pid)
+    store = EmbeddedStore(server.store, sessions=1)
+    store.execute("OPTIMIZE TABLE lines FINAL")
+    (disk,) = read(store, "SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND table = 'lines'")
+    store.close()
+    return [
+        Row("lines/CPU-s", f"{stored / used_s:,.0f}", f"{count:,} documents of {size:,.0f} bytes, lz4"),
+        Row("lines/s", f"{stored / seconds:,.0f}", "draining a full topic, Kafka on the same machine"),
+        Row("resident memory", f"{memory / 2**20:,.0f} MiB", "of the log-server, after draining"),
+        Row("bytes on disk/line", f"{int(str(disk['bytes'])) / count:.1f}", "all columns and indexes, merged"),
+    ]
+
+
+async def steady(broker: KafkaBroker, folder: Path, rate: int) -> Row:
+    """Send at a steady rate and read the latency histogram."""
+    topic = await broker.create_topic(
+        f"rate-{rate}", partitions=PARTITIONS, configs={"message.timestamp.type": "LogAppendTime"}
+    )
+    with running(broker, folder, topic) as server:
+        sent_per_s = await send(broker, topic, rate)
+        await asyncio.sleep(2)
+        page = urllib.request.urlopen(f"{server.url}/metrics").read().decode()  # noqa: S310, ASYNC210 (loopback)
+        lines = server.metric("lines_total")
+    p50, p99 = quantile(page, 0.5), quantile(page, 0.99)
+    return Row(
+        f"visible latency at {rate:,} lines/s",
+        f"p50 {p50:.2f} s, p99 {p99:.2f} s",
+        f"{sent_per_s:,.0f} lines/s were really sent, {lines:,.0f} stored; broker append to queryable",
+    )
+
+
+async def fill(broker: KafkaBroker, topic: str, count: int) -> float:
+    """Send `count` documents as fast as it goes; return their mean size."""
+    documents = Documents(datetime.datetime.now(datetime.UTC), lines_per_second=50_000)
+    size = 0
+    async with producing(broker) as producer:
+        for number in range(count):
+            value = documents.value(number)
+            size += len(value)
+            await producer.send(topic, value, key=documents.key(number))
+    return size / count
+
+
+async def send(broker: KafkaBroker, topic: str, rate: int) -> float:
+    """Send ready-made documents at a rate; return the rate that was reached."""
+    documents = Documents(datetime.datetime.now(datetime.UTC), lines_per_second=rate)
+    made = [(documents.key(number), documents.value(number)) for number in range(rate * RATE_SECONDS)]
+    async with producing(broker) as producer:
+        began = time.monotonic()
+        for number, (key, value) in enumerate(made):
+            await producer.send(topic, value, key=key)
+            if number % 200 == 0 and (early := began + number / rate - time.monotonic()) > 0:
+                await asyncio.sleep(early)
+        await producer.flush()
+        return len(made) / (time.monotonic() - began)
+
+
+def producing(broker: KafkaBroker) -> AIOKafkaProducer:
+    """Return a producer to be used by `async with`."""
+    return AIOKafkaProducer(
+        bootstrap_servers=broker.bootstrap, compression_type="lz4", linger_ms=5, max_batch_size=256_000
+    )
+
+
+@contextmanager
+def running(broker: KafkaBroker, folder: Path, topic: str) -> Iterator[LogServer]:
+    """Run a log-server on the topic."""
+    folder.mkdir()
+    server = LogServer(folder, broker.bootstrap, topic)
+    server.start()
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
+
+
+def quantile(page: str, part: float) -> float:
+    """Return a quantile of the visible latency as Prometheus would, by linear interpolation inside a bucket."""
+    pattern = r'visible_latency_seconds_bucket\{le="([^"]+)"\} (\S+)'
+    buckets = [(float(bound), float(count)) for bound, count in re.findall(pattern, page)]
+    wanted, low, before = part * buckets[-1][1], 0.0, 0.0
+    for bound, count in buckets:
+        if count >= wanted and count > before:
+            return low + (bound - low) * (wanted - before) / (count - before)
+        low, before = bound, count
+    return low
+
+
+if __name__ == "__main__":
+    main()
