@@ -1,0 +1,78 @@
+"""`milepost platform`: the HTTP API and the watches behind it, as sibling root tasks; when one ends, all end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import click
+import uvicorn
+
+from deploy.api import Jobs, create_app
+from deploy.cache import ModelCache
+from deploy.converge import Progress
+from deploy.operate import Platform
+from deploy.session import GROUPS, platform_of
+from milepost.auth import ANONYMOUS, AuthSettings, Caller, open_authorizer
+from milepost.kube import KubeClient, KubeConfigError
+from milepost.settings import SettingsError, add_options, load, setting
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the platform listens."""
+
+    host: str = setting("127.0.0.1", "Address to listen on")
+    port: int = setting(8090, "Port to listen on")
+
+
+SERVER_GROUPS: Mapping[str, type] = {**GROUPS, "platform": Server, "auth": AuthSettings}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@add_options(SERVER_GROUPS)
+def platform(config: Path | None, **flags: str | None) -> None:
+    """Run the model platform's HTTP API."""
+    try:
+        asyncio.run(serve(load(SERVER_GROUPS, flags=flags, env=os.environ, file=config)))
+    except (SettingsError, KubeConfigError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def serve(settings: Mapping[str, Any]) -> None:
+    """Serve until the server is told to stop; raises what ended a root task."""
+    async with contextlib.AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(KubeClient.load(settings=settings["kube"]))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        cache, jobs = ModelCache(), Jobs()
+        stack.push_async_callback(jobs.stop)
+        authorizer = open_authorizer(settings["auth"], kube)
+        app = create_app(authorizer, caller_platform(settings, kube, session), cache, jobs)
+        listen = settings["platform"]
+        server = uvicorn.Server(uvicorn.Config(app, host=listen.host, port=listen.port, log_level="info"))
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(cache.follow(kube))
+            await server.serve()
+            watching.cancel()
+
+
+def caller_platform(
+    settings: Mapping[str, Any], kube: KubeClient, session: aiohttp.ClientSession
+) -> Callable[[Caller, Callable[[Progress], None]], Platform]:
+    """Return what makes a platform that acts as a caller and tells its progress."""
+
+    def of(caller: Caller, progress: Callable[[Progress], None]) -> Platform:
+        # Without authentication (loopback only) there is nobody to act for but ourselves.
+        anonymous = caller.name == ANONYMOUS
+        client = kube if anonymous else kube.as_user(
+            caller.name, caller.groups, uid=caller.uid, extra=dict(caller.extra)
+        )  # fmt: skip
+        return platform_of(settings, client, session, author=caller.name, progress=progress)
+
+    return of
