@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import pytest
 
+from logserver.engines.embedded import EmbeddedStore
+from tests.logserver.rows import opened_store
 from tests.parts.chromium import Chromium
 from tests.parts.chromium import chromium as installed_chromium
 from tests.parts.containers import ClickHouseServer
@@ -89,3 +91,18 @@ def clickhouse_server() -> Iterator[ClickHouseServer]:
         except Unavailable as reason:
             pytest.skip(str(reason))
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """One store for the run: the engine serves one directory per process well, so tests share and empty it."""
+    with opened_store(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def lines_store(shared_store: EmbeddedStore) -> EmbeddedStore:
+    """An empty store."""
+    for table in ("lines", "positions", "rejects"):
+        shared_store.execute(f"TRUNCATE TABLE {table}")
+    return shared_store

@@ -14,11 +14,14 @@ import uvicorn
 from logserver.api.access import Gate
 from logserver.api.app import create_app
 from logserver.api.reading import Reading
+from logserver.health import health_router
 from logserver.hub import Hub
 from logserver.metrics import Metrics
 from logserver.query_settings import QuerySettings, TailSettings
 from logserver.reader import Reader
+from logserver.status import Status
 from logserver.store import Store
+from logserver.webui import UiSettings, add_web_ui
 from milepost.auth import AllowAll, Authorizer
 
 
@@ -40,13 +43,18 @@ async def api_server(
     authorizer: Authorizer | None = None,
     query: QuerySettings | None = None,
     tail: TailSettings | None = None,
+    ui: UiSettings | None = None,
+    port: int = 0,
 ) -> AsyncIterator[ApiServer]:
-    """Serve until the block ends."""
+    """Serve until the block ends, with the web UI when `ui` is given."""
     metrics = Metrics()
     reader = Reader(store, query or QuerySettings(running_max=3))
     hub = Hub(reader, tail or TailSettings(), metrics)
-    app = create_app(Reading(reader, hub, Gate(authorizer or AllowAll(), reader), metrics))
-    listening = socket.create_server(("127.0.0.1", 0))
+    reading = Reading(reader, hub, Gate(authorizer or AllowAll(), reader), metrics)
+    app = create_app(reading, health=health_router(Status(joined=True), metrics))
+    if ui is not None:
+        add_web_ui(app, ui)
+    listening = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1))
     tasks = [asyncio.create_task(server.serve(sockets=[listening])), asyncio.create_task(hub.run())]

@@ -23,6 +23,8 @@ export function setToken(token) {
   sessionStorage.setItem(TOKEN_KEY, token);
 }
 
+export function hasToken() { return Boolean(sessionStorage.getItem(TOKEN_KEY)); }
+
 export async function request(path, params = [], { signal, accept = "application/json", method = "GET", body } = {}) {
   const query = new URLSearchParams(params).toString();
   const sent = { ...headers(accept), ...(body ? { "Content-Type": "application/json" } : {}) };
@@ -81,7 +83,7 @@ export function follow(path, params, on) {
           if (done) break;
           for (const event of parse(value)) {
             if (event.id) cursor = event.id;
-            on.event(event);
+            if (event.data) on.event(event); // a sign of life has a cursor alone
           }
           pause = 300;
         }

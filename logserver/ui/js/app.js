@@ -52,7 +52,18 @@ function onKey(event) {
 function askForToken(event) {
   const dialog = document.getElementById("sign-in");
   document.getElementById("sign-in-why").textContent = event.detail;
-  if (!dialog.open) dialog.showModal();
+  if (dialog.open) return;
+  dialog.returnValue = "";
+  dialog.showModal();
+}
+
+// Closing the dialog without a token leaves the page as it is.
+function useToken() {
+  const input = document.getElementById("token");
+  if (document.getElementById("sign-in").returnValue !== "use") return;
+  setToken(input.value.trim());
+  input.value = "";
+  route();
 }
 
 async function showHealth() {
@@ -74,7 +85,7 @@ async function start() {
   document.getElementById("keys").addEventListener("click", () => document.getElementById("help").showModal());
   document.addEventListener("keydown", onKey);
   document.addEventListener("sign-in", askForToken);
-  document.getElementById("sign-in").addEventListener("close", () => { setToken(document.getElementById("token").value); route(); });
+  document.getElementById("sign-in").addEventListener("close", useToken);
   try { config = await getJson("config.json"); } catch { /* an older server: logs alone */ }
   window.addEventListener("hashchange", route);
   route();

@@ -1,6 +1,6 @@
 // The logs page: filters, histogram, lines, live tail. All of what is shown is in the URL.
 
-import { follow, getJson } from "./api.js";
+import { follow, getJson, hasToken, request } from "./api.js";
 import { el, failure } from "./dom.js";
 import { LEVELS, compact, hitExpression } from "./format.js";
 import { Histogram } from "./histogram.js";
@@ -11,6 +11,8 @@ import { VirtualList } from "./virtual.js";
 const PAGE_LINES = 500;
 const KEPT_LINES_MAX = 50_000;
 const BUCKETS = 120;
+const LIVE_HISTOGRAM_MS = 5_000;
+const OLDER_PX = 200;
 
 export class LogsPage {
   // `fixed` are filters that belong to the page (a model's namespace and name) and are not shown.
@@ -27,8 +29,8 @@ export class LogsPage {
 
   close() {
     this.stopTail?.();
+    clearInterval(this.redrawing);
     this.controller?.abort();
-    this.closed = true;
   }
 
   build(root) {
@@ -51,12 +53,11 @@ export class LogsPage {
     this.bar = el("div", { class: "bar" }, this.count, this.notice, el("span", { class: "grow" }), this.older, this.pauseButton,
       el("button", { type: "button", title: "Wrap long lines (w)", "aria-pressed": String(this.state.wrap), onclick: (event) => this.toggle("wrap", event.currentTarget) }, "Wrap"),
       el("button", { type: "button", onclick: () => this.link({ id: "" }) }, "Copy link"),
-      el("a", { class: "download", download: "milepost.ndjson" }, "Download"));
+      el("a", { class: "download", download: "milepost.ndjson", onclick: (event) => this.download(event) }, "Download"));
     this.view = el("div", { class: `lines${this.state.wrap ? " wrap" : ""}`, role: "grid", tabindex: "0", "aria-label": "Log lines", style: "--columns: max-content 3.4rem minmax(8rem, 20rem) 1fr" });
     root.replaceChildren(this.filters, this.chart, this.bar, this.view);
     this.list = new VirtualList(this.view, (item) => rowOf(item, this));
-    this.view.addEventListener("wheel", (event) => { if (event.deltaY < 0) this.list.sticky = false; }, { passive: true });
-    this.view.addEventListener("scroll", () => { if (this.state.live && !this.paused && this.list.atEnd()) this.list.sticky = true; }, { passive: true });
+    this.view.addEventListener("scroll", () => { if (this.view.scrollTop < OLDER_PX) this.loadOlder(); }, { passive: true });
   }
 
   fieldInput(field) {
@@ -103,21 +104,28 @@ export class LogsPage {
     this.state.text = this.text.value;
     this.state.mode = this.mode.value;
     this.state.id = "";
-    this.load();
+    this.load({ step: true });
   }
 
-  remember() {
+  // Another search is a step that the browser's Back undoes.
+  remember({ step = false } = {}) {
     const shown = { ...this.state, ...Object.fromEntries(Object.keys(this.fixed).map((name) => [name, ""])) };
     const query = toQuery(shown);
-    history.replaceState(null, "", query ? `${this.base}?${query}` : this.base);
+    const place = query ? `${this.base}?${query}` : this.base;
+    if (step && place !== location.hash) history.pushState(null, "", place);
+    else history.replaceState(null, "", place);
   }
 
   params() { return [...filterParams(this.state), ...timeParams(this.state)]; }
 
-  async load() {
-    this.remember();
+  async load(how) {
+    this.remember(how);
     this.stopTail?.();
     this.stopTail = undefined;
+    this.next = null;
+    this.paused = false;
+    this.waiting = [];
+    clearInterval(this.redrawing);
     this.controller?.abort();
     this.controller = new AbortController();
     this.hits = hitExpression(this.state);
@@ -129,9 +137,30 @@ export class LogsPage {
     this.bar.querySelector(".download").href = `/api/v1/export?${new URLSearchParams(this.params())}`;
     this.pauseButton.hidden = !this.state.live;
     this.older.hidden = true;
+    this.pauseButton.textContent = "Pause";
+    this.list.holdEnd = this.state.live;
     this.list.sticky = true;
-    if (this.state.live) { this.list.set([]); this.tail(); } else await this.search();
     this.drawHistogram();
+    if (!this.state.live) return this.search();
+    this.redrawing = setInterval(() => this.drawHistogram(), LIVE_HISTOGRAM_MS);
+    this.list.set([]);
+    return this.tail();
+  }
+
+  // A link carries no token: with one, the answer is fetched and then saved.
+  async download(event) {
+    if (!hasToken()) return;
+    event.preventDefault();
+    this.say("fetching…");
+    try {
+      const answer = await request("/api/v1/export", this.params(), { accept: "application/x-ndjson", signal: this.controller.signal });
+      const url = URL.createObjectURL(await answer.blob());
+      el("a", { href: url, download: "milepost.ndjson" }).click();
+      setTimeout(() => URL.revokeObjectURL(url), LIVE_HISTOGRAM_MS);
+      this.say("");
+    } catch (error) {
+      this.say(`not downloaded: ${error.message}`);
+    }
   }
 
   rangeOptions() {
@@ -145,6 +174,7 @@ export class LogsPage {
     try {
       if (this.state.id) { await this.context(this.state.id); return; }
       const page = await getJson("/api/v1/logs", [...this.params(), ["limit", String(PAGE_LINES)], ["direction", "backward"]], { signal });
+      if (signal.aborted) return;
       this.list.set(page.lines.reverse());
       this.next = page.next;
       this.older.hidden = !page.next;
@@ -158,12 +188,24 @@ export class LogsPage {
   }
 
   async loadOlder() {
-    const page = await getJson("/api/v1/logs", [...this.params(), ["limit", String(PAGE_LINES)], ["direction", "backward"], ["cursor", this.next]], { signal: this.controller.signal });
-    this.list.sticky = false;
-    this.list.prepend(page.lines.reverse());
-    this.next = page.next;
-    this.older.hidden = !page.next;
-    this.describe(page);
+    const cursor = this.next;
+    if (!cursor) return;
+    this.next = null; // one page at a time
+    const signal = this.controller.signal;
+    try {
+      const page = await getJson("/api/v1/logs", [...this.params(), ["limit", String(PAGE_LINES)], ["direction", "backward"], ["cursor", cursor]], { signal });
+      if (signal.aborted) return;
+      this.list.sticky = false;
+      if (this.selected >= 0) this.selected += page.lines.length;
+      this.list.prepend(page.lines.reverse());
+      this.next = page.next;
+      this.older.hidden = !page.next;
+      this.describe(page);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.next = cursor;
+      this.say(`no older lines: ${error.message}`);
+    }
   }
 
   describe(page) {
@@ -177,8 +219,6 @@ export class LogsPage {
 
   tail() {
     this.dropped = 0;
-    this.paused = false;
-    this.waiting = [];
     this.count.textContent = "connecting…";
     this.stopTail = follow("/api/v1/logs/tail", [...filterParams(this.state), ["lines", "200"]], {
       event: (event) => this.take(event),
@@ -193,15 +233,21 @@ export class LogsPage {
       const notice = JSON.parse(event.data);
       this.dropped += notice.lines;
       this.add([{ gap: `${notice.lines} lines dropped: this page was too slow for them. Search the time range to see them.` }]);
-    }
+    } else if (event.event === "reset") this.add([{ gap: JSON.parse(event.data).detail }]);
+    else if (event.event === "access") this.showAccess(JSON.parse(event.data));
     this.describeTail();
+  }
+
+  showAccess({ refused_namespaces: refused = [], ended }) {
+    if (ended) this.add([{ gap: ended }]);
+    if (refused.length) this.say(`not allowed: ${refused.join(", ")}`);
   }
 
   add(lines) {
     const target = this.paused ? this.waiting : null;
     if (target) target.push(...lines); else this.list.append(lines);
     const surplus = this.list.items.length + this.waiting.length - KEPT_LINES_MAX;
-    if (surplus > 0 && !this.paused) this.list.dropFirst(surplus);
+    if (surplus > 0 && !this.paused) { this.list.dropFirst(surplus); this.selected = Math.max(-1, this.selected - surplus); }
     else if (surplus > 0) { this.dropped += surplus; this.waiting.splice(0, surplus); }
   }
 
@@ -214,7 +260,8 @@ export class LogsPage {
     if (!this.state.live) return;
     this.paused = !this.paused;
     this.pauseButton.textContent = this.paused ? "Go on" : "Pause";
-    this.list.sticky = !this.paused;
+    this.list.holdEnd = !this.paused;
+    if (this.paused) this.list.sticky = false;
     if (!this.paused) { const waiting = this.waiting; this.waiting = []; this.add(waiting); }
     this.describeTail();
   }
@@ -248,7 +295,7 @@ export class LogsPage {
     this.apply();
   }
 
-  async onContext(item) { this.state.live = false; this.liveButton.setAttribute("aria-pressed", "false"); this.state.id = item.id; await this.load(); }
+  async onContext(item) { this.state.live = false; this.liveButton.setAttribute("aria-pressed", "false"); this.state.id = item.id; await this.load({ step: true }); }
 
   async context(id) {
     const answer = await getJson("/api/v1/logs/context", [["id", id], ["before", "100"], ["after", "100"]], { signal: this.controller.signal });
@@ -269,7 +316,9 @@ export class LogsPage {
   }
 
   select(index) {
+    if (!this.list.items.length) return;
     const before = this.selected;
+    this.list.sticky = false;
     this.selected = Math.max(0, Math.min(index, this.list.items.length - 1));
     for (const changed of [before, this.selected]) this.list.refresh(changed);
     this.list.scrollTo(this.selected);
@@ -280,7 +329,7 @@ export class LogsPage {
     const last = this.list.items.length - 1;
     const actions = {
       "/": () => this.text.focus(), l: () => this.liveButton.click(), " ": () => this.pause(), w: () => this.bar.querySelector("[title^=Wrap]").click(),
-      j: () => this.select(this.selected + 1), k: () => this.select(this.selected - 1), g: () => { this.list.sticky = false; this.select(0); }, G: () => this.select(last),
+      j: () => this.select(this.selected + 1), k: () => this.select(this.selected - 1), g: () => { this.list.sticky = false; this.select(0); }, G: () => { this.select(last); this.list.sticky = this.list.holdsEnd; },
       Enter: () => this.selected >= 0 && this.onOpen(this.list.items[this.selected]), c: () => this.selected >= 0 && this.onContext(this.list.items[this.selected]),
     };
     if (!actions[event.key]) return false;

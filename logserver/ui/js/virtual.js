@@ -13,14 +13,27 @@ export class VirtualList {
     this.heights = [];
     this.tops = [0];
     this.firstDirty = 0;
-    this.sticky = false; // stay at the end while lines arrive
+    this.sticky = false; // stay at the end while lines arrive, until the reader scrolls up
+    this.holdsEnd = false;
+    this.lastScroll = 0;
     this.sizer = document.createElement("div");
     this.sizer.className = "sizer";
     container.replaceChildren(this.sizer);
     this.rows = new Map();
-    container.addEventListener("scroll", () => this.schedule(), { passive: true });
+    container.addEventListener("scroll", () => this.onScroll(), { passive: true });
     new ResizeObserver(() => this.forgetHeights()).observe(container);
   }
+
+  // However the reader scrolls (wheel, keys, scrollbar, touch): up lets go of the end, back at the end takes hold again.
+  onScroll() {
+    if (this.atEnd()) this.sticky = this.holdsEnd;
+    else if (this.container.scrollTop < this.lastScroll) this.sticky = false;
+    this.lastScroll = this.container.scrollTop;
+    this.schedule();
+  }
+
+  // Whether the end is held whenever the reader is there: wanted while lines arrive.
+  set holdEnd(wanted) { this.holdsEnd = wanted; if (wanted) this.sticky = true; }
 
   set(items) {
     this.items = items;
@@ -40,6 +53,7 @@ export class VirtualList {
     this.heights.unshift(...new Array(items.length).fill(ROW_PX));
     this.firstDirty = 0;
     this.redraw();
+    this.resize();
     this.container.scrollTop += this.top(this.items.length) - height;
   }
 
@@ -59,7 +73,7 @@ export class VirtualList {
   }
 
   redraw() {
-    for (const row of this.rows.values()) row.remove();
+    this.sizer.replaceChildren(); // what a failure said is there too
     this.rows.clear();
     this.schedule();
   }
@@ -81,11 +95,19 @@ export class VirtualList {
   }
 
   scrollTo(index, block = "nearest") {
+    this.resize();
     const top = this.top(index), bottom = this.top(index + 1), view = this.container;
     if (block === "center") view.scrollTop = top - view.clientHeight / 2;
     else if (top < view.scrollTop) view.scrollTop = top;
     else if (bottom > view.scrollTop + view.clientHeight) view.scrollTop = bottom - view.clientHeight;
     this.schedule();
+  }
+
+  // Nothing can be scrolled to before the sizer is as high as the rows.
+  resize() {
+    const total = this.top(this.items.length);
+    this.sizer.style.height = `${total}px`;
+    return total;
   }
 
   schedule() {
@@ -103,9 +125,8 @@ export class VirtualList {
 
   render() {
     const view = this.container;
-    const total = this.top(this.items.length);
-    this.sizer.style.height = `${total}px`;
-    if (this.sticky) view.scrollTop = total;
+    const total = this.resize();
+    if (this.sticky) { view.scrollTop = total; this.lastScroll = view.scrollTop; }
     const first = Math.max(0, this.indexAt(view.scrollTop) - SPARE_ROWS);
     const last = Math.min(this.items.length, this.indexAt(view.scrollTop + view.clientHeight) + SPARE_ROWS);
     for (const [index, row] of this.rows) {
@@ -122,6 +143,8 @@ export class VirtualList {
   }
 
   measure() {
+    const anchor = this.indexAt(this.container.scrollTop);
+    const anchorTop = this.tops[anchor];
     let changed = false;
     for (const [index, row] of this.rows) {
       const height = row.offsetHeight || ROW_PX;
@@ -131,8 +154,11 @@ export class VirtualList {
         changed = true;
       }
     }
-    this.top(this.items.length);
+    this.resize();
     for (const [index, row] of this.rows) row.style.top = `${this.tops[index]}px`;
-    if (changed) this.schedule();
+    if (!changed) return;
+    // What became higher above the first visible line must not push it away.
+    if (!this.sticky && this.tops[anchor] !== anchorTop) this.container.scrollTop += this.tops[anchor] - anchorTop;
+    this.schedule();
   }
 }

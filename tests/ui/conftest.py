@@ -1,0 +1,44 @@
+"""One browser for the run, one log-server on an emptied store for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.chrome.webdriver import WebDriver
+
+from logserver.engines.embedded import EmbeddedStore
+from tests.logserver.api_server import ApiServer
+from tests.parts.chromium import Chromium
+from tests.ui.browser import Page, driving
+from tests.ui.served import Feed, served
+
+
+@pytest.fixture(scope="session")
+def driver(chromium: Chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    """A running Chromium."""
+    with driving(chromium, tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+def feed(lines_store: EmbeddedStore) -> Feed:
+    """Where lines come from."""
+    return Feed(lines_store)
+
+
+@pytest.fixture
+def server(lines_store: EmbeddedStore) -> Iterator[ApiServer]:
+    """A log-server with its web UI over the emptied store."""
+    with served(lines_store) as running:
+        yield running
+
+
+@pytest.fixture
+def page(driver: WebDriver, server: ApiServer) -> Iterator[Page]:
+    """The web UI of that server; fails the test when the page threw an error."""
+    shown = Page(driver, server.url)
+    shown.errors()
+    yield shown
+    driver.get("about:blank")
+    assert shown.errors() == []
