@@ -40,7 +40,15 @@ from clickhouse_driver.streams.native import BlockInputStream, BlockOutputStream
 from clickhouse_driver.varint import read_varint, write_varint
 from clickhouse_driver.writer import write_binary_int32, write_binary_str, write_binary_uint8
 
-from tests.parts.native_wire import BUFFER_BYTES, REVISION, WIRE, NativeBuffer, decode_native, write_header
+from tests.parts.native_wire import (
+    BUFFER_BYTES,
+    REVISION,
+    WIRE,
+    NativeBuffer,
+    decode_native,
+    keep_times_whole,
+    write_header,
+)
 
 CLIENT_HELLO, CLIENT_QUERY, CLIENT_DATA, CLIENT_CANCEL, CLIENT_PING = range(5)
 SERVER_HELLO, SERVER_DATA, SERVER_EXCEPTION, SERVER_PONG, SERVER_END, SERVER_PROFILE_EVENTS = 0, 1, 2, 4, 5, 14
@@ -328,6 +336,7 @@ def main() -> None:
     if arguments.certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(arguments.certificate)
+    keep_times_whole()
     engine = Engine(arguments.path, arguments.user, arguments.password)
     with Front(arguments.port, engine, tls) as front:
         print(f"listening {front.server_address[1]}", flush=True)  # noqa: T201 - the parent waits for it

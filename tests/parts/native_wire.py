@@ -13,6 +13,7 @@ from typing import Any
 from clickhouse_driver.block import BlockInfo
 from clickhouse_driver.bufferedreader import BufferedSocketReader
 from clickhouse_driver.bufferedwriter import BufferedSocketWriter
+from clickhouse_driver.columns.datetimecolumn import DateTime64Column
 from clickhouse_driver.streams.native import BlockInputStream, BlockOutputStream
 from clickhouse_driver.varint import write_varint
 from clickhouse_driver.writer import write_binary_str, write_binary_uint8
@@ -36,6 +37,17 @@ def codec(revision: int) -> Any:
 
 
 WIRE, ENGINE = codec(REVISION), codec(0)
+
+
+def keep_times_whole() -> None:
+    """Let this process's codec pass times on as the integers they are: datetimes would end at microseconds."""
+
+    def as_they_are(_self: Any, items: Any, nulls_map: Any = None) -> Any:
+        if nulls_map is None:
+            return tuple(items)
+        return tuple(None if is_null else items[row] for row, is_null in enumerate(nulls_map))
+
+    DateTime64Column.after_read_items = as_they_are
 
 
 class Memory:

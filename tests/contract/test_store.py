@@ -1,0 +1,149 @@
+"""Both engines keep the Store's promises: the embedded one, and clickhouse-driver over the native protocol."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from logserver.engines.embedded import EmbeddedStore
+from logserver.engines.server import ServerStore
+from logserver.errors import QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
+from logserver.ledger import Ledger
+from logserver.record import LINE_SCHEMA, MARK_SCHEMA, Span, TopicPartition
+from logserver.schema import Dialect, migrate
+from logserver.settings import StoreSettings
+from logserver.store import Cancel, Limits, Store, read
+from tests.logserver.test_dedup import lines_of
+from tests.parts.native_front import native_front
+
+NOW = datetime.datetime(2026, 3, 4, 9, 15, tzinfo=datetime.UTC)
+
+
+@pytest.fixture(params=["embedded", "server"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with ExitStack() as stack:
+        opened: Store
+        if request.param == "embedded":
+            opened = EmbeddedStore(tmp_path, sessions=2)
+        else:
+            port, _ = stack.enter_context(native_front(tmp_path))
+            opened = ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}", connections=2))
+        stack.enter_context(closing(opened))
+        migrate(opened, Dialect())
+        yield opened
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    assert migrate(store, Dialect()) == []
+
+
+def test_a_line_comes_back_as_it_was_stored(store: Store) -> None:
+    lines = lines_of([(2**63 + 5, 17, 1_772_615_727)])
+    ts = pa.array([1_772_615_727_123_456_789], pa.int64()).cast(LINE_SCHEMA.field("ts").type)
+    text = pa.array(["tab\t quote ' ünï 🙂 \0 \\n"])
+    lines = lines.set_column(0, LINE_SCHEMA.field("ts"), ts)
+    lines = lines.set_column(LINE_SCHEMA.names.index("message"), "message", text)
+    store.insert("lines", lines)
+    names = ", ".join(LINE_SCHEMA.names)
+    (batch,) = store.select(f"SELECT {names} FROM lines ORDER BY ts LIMIT 10")  # noqa: S608 (names of ours)
+    back = pa.table(batch)
+    assert back["ts"].cast(pa.int64()).to_pylist() == [1_772_615_727_123_456_789]
+    assert pa.types.is_dictionary(back["pod"].type)
+    assert back.drop_columns(["ts"]).to_pylist() == lines.drop_columns(["ts"]).to_pylist()
+
+
+def test_an_empty_result_has_no_rows(store: Store) -> None:
+    assert read(store, "SELECT ts, pod FROM lines") == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "plain", "tab\tnewline\nreturn\r", "back\\slash \\n", "quote ' \"", "nul \0", "ünï 🙂", "{x:String}", "%s"],
+)
+def test_a_parameter_arrives_as_it_was_given(store: Store, value: str) -> None:
+    assert read(store, "SELECT {v:String} AS v", {"v": value}) == [{"v": value}]
+    assert read(store, "SELECT {v:Array(String)} AS v", {"v": [value, value]}) == [{"v": [value, value]}]
+
+
+def test_numbers_and_arrays_of_numbers_arrive(store: Store) -> None:
+    (row,) = read(store, "SELECT {n:UInt64} AS n, {a:Array(Int64)} AS a", {"n": 2**64 - 1, "a": [1, -2]})
+    assert row == {"n": 2**64 - 1, "a": [1, -2]}
+
+
+def test_the_same_token_with_the_same_rows_stores_them_once(store: Store) -> None:
+    rows = pa.table({"file_id": [1, 2], "mark": [5, 6], "seen_at": [NOW, NOW]}).cast(MARK_SCHEMA)
+    for _ in range(3):
+        store.insert("files", rows, token="one")
+    assert read(store, "SELECT count() AS n FROM files") == [{"n": 2}]
+
+
+def test_a_repeated_insert_over_two_days_stores_each_line_once(store: Store) -> None:
+    lines = lines_of([(1, offset, 5) for offset in range(4)])
+    days = pa.array([datetime.date(2026, 3, 4 + row % 2) for row in range(4)])
+    lines = lines.set_column(LINE_SCHEMA.names.index("day"), LINE_SCHEMA.field("day"), days)
+    for _ in range(2):
+        store.insert("lines", lines, token="midnight")
+    assert read(store, "SELECT count() AS n, uniqExact(day) AS days FROM lines") == [{"n": 4, "days": 2}]
+
+
+def test_a_query_past_its_time_limit_says_so(store: Store) -> None:
+    with pytest.raises(QueryTimeout):
+        list(store.select("SELECT sum(sipHash64(number)) AS s FROM numbers(1000000000000)", limits=Limits(time_s=0.2)))
+
+
+def test_a_result_past_its_row_limit_says_so(store: Store) -> None:
+    with pytest.raises(QueryTooLarge):
+        list(store.select("SELECT number FROM numbers(1000000)", limits=Limits(rows=10)))
+
+
+def test_wrong_sql_is_the_callers_fault(store: Store) -> None:
+    with pytest.raises(Rejected, match="no_such_table"):
+        list(store.select("SELECT 1 FROM no_such_table"))
+
+
+def test_a_running_query_can_be_cancelled(store: Store) -> None:
+    cancel = Cancel()
+    threading.Timer(0.3, cancel.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(QueryCancelled):
+        list(store.select("SELECT sum(sipHash64(number)) AS s FROM numbers(1000000000000)", cancel=cancel))
+    assert time.monotonic() - began < 20
+    assert read(store, "SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_leaving_a_result_early_frees_its_connection(store: Store) -> None:
+    for _ in range(5):
+        rows = iter(store.select("SELECT number FROM numbers(10000000)"))
+        next(rows)
+        rows.close()  # type: ignore[attr-defined] # a generator
+    assert read(store, "SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_positions_follow_the_newest_owner(store: Store) -> None:
+    partition = TopicPartition("logs", 3)
+    ledgers = [Ledger(store, shared=True, cluster="", now=lambda: NOW) for _ in range(2)]
+    assert ledgers[0].register([partition]) == {}
+    ledgers[0].advance({partition: Span(0, 100)}, token="a")
+    assert ledgers[1].register([partition]) == {partition: 100}
+    ledgers[0].advance({partition: Span(100, 900)}, token="b")  # a zombie's write after the new owner registered
+    ledgers[1].advance({partition: Span(100, 150)}, token="c")
+    assert ledgers[0].register([partition]) == {partition: 150}
+
+
+def test_a_server_that_is_not_there_is_worth_another_try() -> None:
+    store = ServerStore(StoreSettings(url="clickhouse://127.0.0.1:1", connections=1))
+    with pytest.raises(Transient):
+        read(store, "SELECT 1")
+
+
+@pytest.mark.parametrize("url", ["http://x:8123", "clickhouse://", "x"])
+def test_a_url_that_is_none_of_ours_is_named(url: str) -> None:
+    with pytest.raises(ValueError, match=r"store\.url"):
+        ServerStore(StoreSettings(url=url))
