@@ -23,9 +23,9 @@ Object = dict[str, Any]
 
 
 @contextlib.asynccontextmanager
-async def seldon_controller(client: KubeClient, namespace: str) -> AsyncIterator[None]:
-    """Reconcile the SeldonDeployments of one namespace until the block ends."""
-    task = asyncio.create_task(_reconcile_for_ever(client, namespace))
+async def seldon_controller(client: KubeClient, namespace: str, *, port: int = 8000) -> AsyncIterator[None]:
+    """Reconcile the SeldonDeployments of one namespace until the block ends; pods listen on `port`."""
+    task = asyncio.create_task(_reconcile_for_ever(client, namespace, port))
     try:
         yield
     finally:
@@ -34,22 +34,22 @@ async def seldon_controller(client: KubeClient, namespace: str) -> AsyncIterator
             await task
 
 
-async def _reconcile_for_ever(client: KubeClient, namespace: str) -> None:
+async def _reconcile_for_ever(client: KubeClient, namespace: str, port: int) -> None:
     while True:
         for item in await _items(client, resource_path(GROUP, "v1", "seldondeployments", namespace=namespace)):
             if "deletionTimestamp" not in item["metadata"]:
                 with contextlib.suppress(KubeError):  # A conflict or an object just deleted: the next round sees it.
-                    await reconcile(client, item)
+                    await reconcile(client, item, port)
         await asyncio.sleep(EVERY_S)
 
 
-async def reconcile(client: KubeClient, item: Object) -> None:
+async def reconcile(client: KubeClient, item: Object, port: int = 8000) -> None:
     """Bring the Deployments, Services and status of one SeldonDeployment up to date."""
     namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
     deployments, services = {}, {}
     for predictor in item["spec"]["predictors"]:
         service = predictor.get("annotations", {}).get("seldon.io/svc-name", f"{name}-{predictor['name']}")
-        services[service] = _service(item, predictor, service)
+        services[service] = _service(item, predictor, service, port)
         body = _deployment(item, predictor, service)
         deployments[body["metadata"]["name"]] = body
     for kind, wanted in (("deployments", deployments), ("services", services)):
@@ -106,9 +106,9 @@ def _deployment(item: Object, predictor: Object, service: str) -> Object:
     }
 
 
-def _service(item: Object, predictor: Object, service: str) -> Object:
+def _service(item: Object, predictor: Object, service: str, port: int) -> Object:
     labels = {"seldon-deployment-id": item["metadata"]["name"], "seldon-app": service}
-    ports = [{"name": "http", "port": 8000, "targetPort": 8000}, {"name": "grpc", "port": 5001, "targetPort": 5001}]
+    ports = [{"name": "http", "port": 8000, "targetPort": port}, {"name": "grpc", "port": 5001, "targetPort": 5001}]
     return {
         "apiVersion": "v1",
         "kind": "Service",

@@ -28,7 +28,7 @@ COMMAND_S = 120
 class Cli:
     """The real command in a process of its own, against one namespace, as one user."""
 
-    def __init__(self, kubeconfig: Path, folder: Path, namespace: str) -> None:
+    def __init__(self, kubeconfig: Path, folder: Path, namespace: str, settle: str = "1s") -> None:
         self.namespace = namespace
         self.key = f"{namespace}/mnist"
         self._folder = folder
@@ -36,17 +36,17 @@ class Cli:
             **os.environ,
             "MILEPOST_KUBE_CONFIG": str(kubeconfig),
             "MILEPOST_OPERATIONS_POLL": "200ms",
-            "MILEPOST_OPERATIONS_ROUTE_SETTLE": "1s",
+            "MILEPOST_OPERATIONS_ROUTE_SETTLE": settle,
             "MILEPOST_LOCK_DURATION": "1s",
             "MILEPOST_AUTHOR": "ada",
         }
 
-    def spec(self, version: str, replicas: int = 1) -> str:
-        """Write a spec file and return its path."""
+    def spec(self, version: str, replicas: int = 1, more: str = "") -> str:
+        """Write a spec file, with `more` lines of YAML, and return its path."""
         path = self._folder / f"{version}.yaml"
         path.write_text(
             f"apiVersion: milepost/v1\nname: mnist\nnamespace: {self.namespace}\nreplicas: {replicas}\n"
-            f"image: registry.example/mnist:{version}\ndrainSeconds: 1\ngraceSeconds: 5\n"
+            f"image: registry.example/mnist:{version}\ndrainSeconds: 1\ngraceSeconds: 5\n{more}"
         )
         return str(path)
 
@@ -95,13 +95,15 @@ async def _alive(process: asyncio.subprocess.Process) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def model_namespace(cluster: ControlPlane, folder: Path) -> AsyncIterator[tuple[Cli, KubeClient]]:
+async def model_namespace(
+    cluster: ControlPlane, folder: Path, *, port: int = 8000
+) -> AsyncIterator[tuple[Cli, KubeClient]]:
     definitions = need(crds.definitions)
     async with cluster.client() as client:
         await crds.apply_definitions(client, definitions)
         namespace = await create_namespace(client, "ops")
         await create(client, resource_path("", "v1", "nodes"), node(f"node-{namespace}"))
-        async with seldon_controller(client, namespace):
+        async with seldon_controller(client, namespace, port=port):
             yield Cli(cluster.kubeconfig(), folder, namespace), client
 
 
