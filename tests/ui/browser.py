@@ -93,8 +93,11 @@ class Page:
         return WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: condition(), message)
 
     def until_count(self, words: str, seconds: float = WAIT_S) -> None:
-        """Wait until the bar above the lines contains the words."""
-        self.until(lambda: words in self.count, f"the count never said {words!r}", seconds)
+        """Wait until the bar above the lines contains the words, whole, and until the rows it is about are drawn."""
+        self.until(lambda: f" {words}" in f" {self.count}", f"the count never said {words!r}", seconds)
+        self.driver.execute_async_script(
+            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))"
+        )
 
     @property
     def count(self) -> str:

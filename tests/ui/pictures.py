@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import click
+from selenium.webdriver.common.keys import Keys
 
 from tests.parts.chromium import chromium
 from tests.ui.browser import Page, driving
@@ -33,7 +34,8 @@ def pictures(url: str, out: Path, dark: bool) -> None:
         page.one("tbody tr")
         _save(page, out / "models.png")
         page.open("#/logs?since=5m&text=Traceback")
-        page.one(".lines .row.error, .lines .row.fatal, .lines .row").click()
+        page.one(".lines .row .message")
+        page.press("G", "k", "k", "k", Keys.ENTER)
         page.one(".detail")
         _save(page, out / "logs.png")
         page.open("#/logs?since=5m&live=1")

@@ -155,6 +155,11 @@ def test_the_keyboard_is_enough(page: Page, feed: Feed) -> None:
     page.until(lambda: not page.all(".detail"), "Enter did not close the line")
     page.press("G")
     assert page.one(selected).text == "file 3 line 12"
+    page.press(Keys.ENTER)
+    end = "document.querySelector('.lines').getBoundingClientRect().bottom"
+    below = page.run(f"return document.querySelector('.detail').getBoundingClientRect().bottom - {end}")
+    assert below <= 0, "what was opened at the end is out of sight"
+    page.press(Keys.ENTER)
     page.press("/")
     page.driver.switch_to.active_element.send_keys("file 7 line 3", Keys.ENTER)
     page.until_count("1 lines")
@@ -181,7 +186,8 @@ def test_the_models_that_printed_are_listed_and_lead_to_their_logs(page: Page, f
     feed.send([*numbered(0, 30), {"message": "hello", "model": "ranker", "namespace": "search"}], server)
     page.open("")
     page.until(lambda: len(page.all("tbody tr")) == 2, "not two models")
-    assert [row.text for row in page.all("tbody tr")] == ["iris models 30", "ranker search 1"]
+    assert [row.text for row in page.all("tbody tr")] == ["iris models 30 3", "ranker search 1 0"]
+    assert len(page.all("tbody tr .spark")) == 2
     page.all("tbody tr a")[1].click()
     page.until_count("1 lines")
     assert page.hash.startswith("#/models/search/ranker")

@@ -286,6 +286,8 @@ export class LogsPage {
     if (!this.open.delete(item.id)) this.open.add(item.id);
     this.list.sticky = false;
     this.select(this.list.items.indexOf(item));
+    this.list.render(); // its height is known now: show what was opened
+    this.list.scrollTo(this.selected);
   }
 
   onFilter(field, value) {

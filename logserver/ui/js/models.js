@@ -13,15 +13,20 @@ const COLUMNS = [
   { title: "Model", of: (one) => `${one.namespace}/${one.model}`, cell: (_, one) => el("td", {}, el("a", { href: `#/models/${encodeURIComponent(one.namespace)}/${encodeURIComponent(one.model)}` }, one.model), " ", el("span", { class: "muted" }, one.namespace)) },
   { title: "State", of: (one) => one.state || "", cell: (state, one) => el("td", {}, stateOf(one)) },
   { title: "Predictors", of: (one) => one.predictors?.length, cell: (_, one) => el("td", {}, (one.predictors || []).map((p) => `${p.name} ${p.replicas_available}/${p.replicas_wanted ?? "?"}`).join(", ") || "–") },
-  { title: "Requests/s", of: (one) => one.now.requests_per_second, cell: number(compact) },
+  { title: "Requests/s", number: true, of: (one) => one.now.requests_per_second, cell: number(compact) },
   { title: "Traffic", of: (one) => one.now.requests_per_second, cell: (_, one) => el("td", {}, spark(one.points("requests_per_second"), `requests of ${one.model} in the last 15 minutes`)) },
-  { title: "Errors", of: (one) => one.now.error_ratio, cell: number(percent) },
-  { title: "p95", of: (one) => one.now.p95_s, cell: number(seconds) },
-  { title: "CPU", of: (one) => one.use?.cpu_cores, cell: number(compact) },
-  { title: "Memory", of: (one) => one.use?.memory_bytes, cell: number(bytes) },
-  { title: "GPU cards", of: (one) => one.use?.gpu_cards, cell: number(compact) },
+  { title: "Errors", number: true, of: (one) => one.now.error_ratio, cell: number(percent) },
+  { title: "p95", number: true, of: (one) => one.now.p95_s, cell: number(seconds) },
+  { title: "CPU", number: true, of: (one) => one.use?.cpu_cores, cell: number(compact) },
+  { title: "Memory", number: true, of: (one) => one.use?.memory_bytes, cell: number(bytes) },
+  { title: "GPU cards", number: true, of: (one) => one.use?.gpu_cards, cell: number(compact) },
 ];
-const LOG_COLUMNS = [COLUMNS[0], { title: "Lines in 24 h", of: (one) => one.lines, cell: number(compact) }];
+const LOG_COLUMNS = [
+  COLUMNS[0],
+  { title: "Lines in 24 h", number: true, of: (one) => one.lines, cell: number(compact) },
+  { title: "Errors in 24 h", number: true, of: (one) => one.errors, cell: number(compact) },
+  { title: "Last 15 minutes", of: (one) => one.lines, cell: (_, one) => el("td", {}, spark(one.points("lines"), `lines of ${one.model} in the last 15 minutes`)) },
+];
 
 export function stateOf(one) {
   const kind = one.state === GOOD ? "good" : one.state === "Failed" ? "bad" : "busy";
@@ -35,7 +40,7 @@ export class ModelsPage {
     this.sort = { column: 0, down: false };
     this.columns = config.exporter ? COLUMNS : LOG_COLUMNS;
     this.search = el("input", { type: "search", placeholder: "Filter models…  ( / )", "aria-label": "Filter models", oninput: () => this.draw() });
-    this.table = el("table");
+    this.table = el("table", { class: config.exporter ? "" : "narrow" });
     this.said = el("p", { class: "muted", role: "status" }, "loading…");
     root.replaceChildren(el("div", { class: "page" }, el("h1", {}, "Models", this.search), this.said, this.table));
     this.models = [];
@@ -65,7 +70,7 @@ export class ModelsPage {
     const shown = this.models.filter((one) => `${one.namespace}/${one.model}`.toLowerCase().includes(wanted));
     const key = this.columns[column].of;
     shown.sort((a, b) => compare(key(a), key(b)) * (down ? -1 : 1));
-    const heads = this.columns.map((one, index) => el("th", { scope: "col", "aria-sort": index === column ? (down ? "descending" : "ascending") : "none" },
+    const heads = this.columns.map((one, index) => el("th", { scope: "col", class: one.number && "number", "aria-sort": index === column ? (down ? "descending" : "ascending") : "none" },
       el("button", { type: "button", onclick: () => { this.sort = { column: index, down: index === column ? !down : index > 1 }; this.draw(); } }, one.title)));
     const rows = shown.map((one) => el("tr", {}, ...this.columns.map((head) => head.cell(head.of(one), one))));
     this.table.replaceChildren(el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows));

@@ -3,6 +3,7 @@
 import { getJson } from "./api.js";
 
 const LOG_MODELS_MAX = 500;
+const LOG_BARS = 30;
 
 // Models as [{namespace, model, state, description, pods, notReady, predictors, now, points(name)}].
 export async function loadModels(config, { namespace = "", signal } = {}) {
@@ -51,11 +52,21 @@ export function summed(pods, name) {
 async function modelsOfLogs(namespace, signal) {
   const filter = namespace ? [["namespace", namespace]] : [];
   const spaces = (await getJson("/api/v1/fields/namespace/values", [["since", "24h"], ...filter], { signal })).values;
-  const lists = await Promise.all(spaces.map(async ({ value }) => {
-    const answer = await getJson("/api/v1/fields/model/values", [["namespace", value], ["since", "24h"], ["limit", String(LOG_MODELS_MAX)]], { signal });
-    return answer.values.filter((one) => one.value).map((one) => ({ namespace: value, model: one.value, lines: one.lines ?? one.count, now: {}, points: () => [] }));
+  return (await Promise.all(spaces.map(({ value }) => modelsOfNamespace(value, signal)))).flat();
+}
+
+async function modelsOfNamespace(namespace, signal) {
+  const [day, recent] = ["24h", "15m"].map((since) => [["namespace", namespace], ["since", since]]);
+  const values = (params) => getJson("/api/v1/fields/model/values", [...day, ["limit", String(LOG_MODELS_MAX)], ...params], { signal });
+  const [all, bad, bars] = await Promise.all([
+    values([]), values([["level", "error"], ["level", "fatal"]]),
+    getJson("/api/v1/histogram", [...recent, ["by", "model"], ["buckets", String(LOG_BARS)]], { signal }),
+  ]);
+  const errors = new Map(bad.values.map((one) => [one.value, one.lines]));
+  return all.values.filter((one) => one.value).map((one) => ({
+    namespace, model: one.value, lines: one.lines, errors: errors.get(one.value) ?? 0, now: {},
+    points: () => bars.buckets.map((bar) => [Date.parse(bar.start), bar.by[one.value] ?? 0]),
   }));
-  return lists.flat();
 }
 
 // Why a model does not serve, from the platform; null when it is not configured or has nothing to say.

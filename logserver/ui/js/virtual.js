@@ -99,7 +99,7 @@ export class VirtualList {
     const top = this.top(index), bottom = this.top(index + 1), view = this.container;
     if (block === "center") view.scrollTop = top - view.clientHeight / 2;
     else if (top < view.scrollTop) view.scrollTop = top;
-    else if (bottom > view.scrollTop + view.clientHeight) view.scrollTop = bottom - view.clientHeight;
+    else if (bottom > view.scrollTop + view.clientHeight) view.scrollTop = Math.min(top, bottom - view.clientHeight);
     this.schedule();
   }
 
