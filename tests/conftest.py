@@ -93,9 +93,9 @@ def clickhouse_server() -> Iterator[ClickHouseServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    """One store for the run: the engine serves one directory per process well, so tests share and empty it."""
+    """One store for the tests of a module, which empty it: the engine serves one directory at a time in a process."""
     with opened_store(tmp_path_factory.mktemp("store")) as store:
         yield store
 
