@@ -30,11 +30,16 @@ class Documents:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Documents to be stored together: `documents` has DOCUMENT_SCHEMA, one chunk a column."""
+    """Documents to be stored together."""
 
-    documents: pa.Table
+    parts: tuple[tuple[TopicPartition, Documents], ...]
     spans: dict[TopicPartition, Span]
+    rows: int
     bytes: int
+
+    def table(self) -> pa.Table:
+        """Return the documents as a table of DOCUMENT_SCHEMA, one chunk a column; costly, so not on the event loop."""
+        return _table(self.parts)
 
 
 @dataclass(slots=True)
@@ -74,9 +79,9 @@ class BatchBuilder:
 
     def take(self) -> Batch:
         """Return the batch and start an empty one."""
-        parts, size = self._parts, self.bytes
+        batch = Batch(tuple(self._parts), _spans(self._parts), self.rows, self.bytes)
         self.discard()
-        return Batch(_table(parts), _spans(parts), size)
+        return batch
 
 
 def _spans(parts: list[tuple[TopicPartition, Documents]]) -> dict[TopicPartition, Span]:
@@ -87,7 +92,7 @@ def _spans(parts: list[tuple[TopicPartition, Documents]]) -> dict[TopicPartition
     return spans
 
 
-def _table(parts: list[tuple[TopicPartition, Documents]]) -> pa.Table:
+def _table(parts: tuple[tuple[TopicPartition, Documents], ...]) -> pa.Table:
     topics = sorted({partition.topic for partition, _ in parts})
     codes = np.repeat([topics.index(tp.topic) for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     partitions = np.repeat([tp.partition for tp, _ in parts], [len(docs.offsets) for _, docs in parts])

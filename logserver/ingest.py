@@ -41,6 +41,8 @@ BACKOFF_FIRST_S = 0.2
 PAUSED_POLL_S = 0.1
 IDLE_POLL_S = 0.5
 DECODE_THREADS = 2
+# The client builds an object per document on the event loop: few at a time, so that heartbeats and HTTP get their turn.
+FETCH_ROWS_MAX = 4000
 LATENCY_SAMPLES = 100
 
 
@@ -140,7 +142,7 @@ class Ingest:
     async def _fetch(self, source: KafkaSource, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         try:
             return await source.fetch(
-                rows_max=max(1, self._settings.batch_rows_max - self._builder.rows), wait_s=wait_s
+                rows_max=min(FETCH_ROWS_MAX, max(1, self._settings.batch_rows_max - self._builder.rows)), wait_s=wait_s
             )
         except Transient as error:
             log.warning("%s", error)
@@ -168,7 +170,7 @@ class Ingest:
 
     def _decode(self, batch: Batch) -> Decoded:
         began = time.monotonic()
-        decoded = self._decoder.decode(batch.documents, now=datetime.datetime.now(datetime.UTC))
+        decoded = self._decoder.decode(batch.table(), now=datetime.datetime.now(datetime.UTC))
         self._metrics.histogram("batch_seconds", "decode").observe(time.monotonic() - began)
         return decoded
 
@@ -179,7 +181,7 @@ class Ingest:
             pending = await self._queue.get()
             try:
                 decoded = await pending.decoded
-                self._brake.check(pending.batch.documents.num_rows, decoded.rejects.num_rows)
+                self._brake.check(pending.batch.rows, decoded.rejects.num_rows)
                 await self._store(source, pending, Delivery(pending.number, decoded, pending.batch.spans))
             finally:
                 async with self._changed:

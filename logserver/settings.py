@@ -40,7 +40,7 @@ class KafkaSettings:
         "earliest", "Where a partition that was never read starts.", choices=("earliest", "latest")
     )
     session_timeout: Seconds = setting(Seconds(30), "How long the group waits for a silent replica.")
-    fetch_bytes_max: Bytes = setting(Bytes(8 * 2**20), "Bytes one partition hands over in one fetch at most.")
+    fetch_bytes_max: Bytes = setting(Bytes(2**20), "Bytes one partition hands over in one fetch at most.")
     commit_interval: Seconds = setting(
         Seconds(5), "How often positions are committed to Kafka; only lag tools read them."
     )
@@ -50,8 +50,8 @@ class KafkaSettings:
 class IngestSettings:
     """Batches, bad documents and retries."""
 
-    batch_rows_max: int = setting(50_000, "A batch is stored when it has this many documents,")
-    batch_bytes_max: Bytes = setting(Bytes(64 * 2**20), "or this many bytes,")
+    batch_rows_max: int = setting(20_000, "A batch is stored when it has this many documents,")
+    batch_bytes_max: Bytes = setting(Bytes(32 * 2**20), "or this many bytes,")
     batch_age_max: Seconds = setting(Seconds(0.25), "or when its first document has waited this long.")
     batches_in_flight_max: int = setting(3, "Batches in memory at once; beyond it partitions are paused.")
     document_bytes_max: Bytes = setting(Bytes(4 * 2**20), "Larger documents are rejected as too_big.")

@@ -82,7 +82,7 @@ class LogServer:
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric over its labels."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:  # noqa: S310 (loopback)
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as answer:  # noqa: S310 (loopback)
             page = answer.read().decode()
         rows = [
             line

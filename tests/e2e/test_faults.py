@@ -1,0 +1,180 @@
+"""One fault at a time, on a real Kafka: nothing is lost, nothing is stored twice, and the server says what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from logserver.engines.embedded import EmbeddedStore
+from logserver.engines.server import ServerStore
+from logserver.settings import StoreSettings
+from logserver.store import Store, read
+from tests.e2e.documents import Documents
+from tests.e2e.server import LogServer
+from tests.parts.kafka import KafkaBroker
+from tests.parts.ports import free_port
+
+LINES = 20_000
+PARTITIONS = 4
+WAIT_S = 90.0
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+@pytest.fixture
+async def topic(kafka: KafkaBroker) -> str:
+    return await kafka.create_topic(f"faults-{uuid.uuid4().hex[:8]}", partitions=PARTITIONS)
+
+
+async def send(kafka: KafkaBroker, topic: str, numbers: range) -> None:
+    documents = Documents(datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5))
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=10) as producer:
+        for number in numbers:
+            await producer.send(topic, documents.value(number), key=documents.key(number))
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < deadline, f"waited {WAIT_S:g} s for {what}"
+        await asyncio.sleep(0.2)
+
+
+def seen(server: LogServer) -> float:
+    """How many documents became something since the server's start."""
+    return sum(server.metric(name) for name in ("lines_total", "duplicates_total", "rejects_total"))
+
+
+@contextmanager
+def opened(server: LogServer) -> Iterator[EmbeddedStore]:
+    with closing(EmbeddedStore(server.store, sessions=1)) as store:
+        yield store
+
+
+def assert_each_once(store: Store, count: int) -> None:
+    sql = "SELECT count() AS rows, uniqExact(message) AS messages FROM lines"
+    assert read(store, sql) == [{"rows": count, "messages": count}]
+
+
+async def test_a_whole_topic_delivered_again_stores_no_line_twice(
+    kafka: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    server = LogServer(tmp_path, kafka.bootstrap, topic)
+    await send(kafka, topic, range(LINES))
+    server.start()
+    server.wait_ready()
+    await until(lambda: seen(server) >= LINES, "the first delivery")
+    server.kill()
+    with opened(server) as store:
+        store.execute("TRUNCATE TABLE positions")
+    server.start()
+    server.wait_ready()
+    await until(lambda: server.metric("duplicates_total") >= LINES, "the second delivery")
+    assert server.stop() == 0
+    with opened(server) as store:
+        assert_each_once(store, LINES)
+
+
+async def test_a_position_that_is_gone_is_counted_and_read_from_the_earliest(
+    kafka: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    server = LogServer(tmp_path, kafka.bootstrap, topic)
+    await send(kafka, topic, range(1000))
+    server.start()
+    server.wait_ready()
+    await until(lambda: seen(server) >= 1000, "the first delivery")
+    assert server.stop() == 0
+    with opened(server) as store:
+        store.execute(
+            "INSERT INTO positions (topic, partition, next_offset, epoch, seq) SELECT topic, partition, 1000000000, "
+            "epoch, seq + 1000 FROM positions"
+        )
+    server.start()
+    server.wait_ready()
+    await until(lambda: server.metric("duplicates_total") >= 1000, "reading again")
+    assert server.metric("offset_resets_total") == PARTITIONS
+    assert server.stop() == 0
+    with opened(server) as store:
+        assert_each_once(store, 1000)
+
+
+async def test_a_topic_of_rubbish_stops_the_server_with_the_reason(
+    kafka: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=10) as producer:
+        for number in range(3000):
+            await producer.send(topic, b"rubbish %d" % number)
+    server = LogServer(tmp_path, kafka.bootstrap, topic, "--ingest-reject-window", "1000")
+    server.start()
+    assert await asyncio.to_thread(server.wait_exit, WAIT_S) == 1
+    assert "ingest.reject_ratio" in server.log
+    with opened(server) as store:
+        assert read(store, "SELECT count() AS rows FROM lines") == [{"rows": 0}]
+
+
+@contextmanager
+def front(path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Run the native-protocol front on a given port."""
+    command = [sys.executable, "-m", "tests.parts.native_front", "--path", str(path), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("listening")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+async def test_a_store_that_is_down_pauses_and_loses_nothing(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:
+    port, data = free_port(), tmp_path / "clickhouse"
+    server = LogServer(tmp_path, kafka.bootstrap, topic, "--store-url", f"clickhouse://127.0.0.1:{port}")
+    with front(data, port):
+        server.start()
+        server.wait_ready()
+        await send(kafka, topic, range(1000))
+        await until(lambda: seen(server) >= 1000, "the lines before")
+    await send(kafka, topic, range(1000, 3000))
+    await until(lambda: server.ready().get("ready") is False, "being unready")
+    assert "the store" in server.ready()["problem"]
+    with front(data, port):
+        await until(lambda: seen(server) >= 3000, "the lines sent meanwhile")
+        assert server.ready()["ready"] is True
+        assert server.stop() == 0
+        with closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))) as store:
+            assert_each_once(store, 3000)
+
+
+async def test_two_replicas_share_a_topic_and_one_is_killed(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:
+    port, data = free_port(), tmp_path / "clickhouse"
+    servers = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        url = f"clickhouse://127.0.0.1:{port}"
+        servers.append(LogServer(tmp_path / name, kafka.bootstrap, topic, "--store-url", url))
+    with front(data, port):
+        servers[0].start()
+        servers[0].wait_ready()
+        sending = asyncio.create_task(send(kafka, topic, range(LINES)))
+        servers[1].start()
+        servers[1].wait_ready()
+        await until(lambda: len(servers[1].ready()["kafka"]["assigned"]) == PARTITIONS // 2, "sharing")
+        servers[0].kill()
+        await sending
+        await until(lambda: len(servers[1].ready()["kafka"]["assigned"]) == PARTITIONS, "taking over")
+        await until(lambda: not any(servers[1].ready()["kafka"]["lag"].values()), "catching up")
+        await asyncio.sleep(3)
+        assert servers[1].stop() == 0
+        with closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))) as store:
+            assert_each_once(store, LINES)
