@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from logserver.metrics import Metrics
@@ -27,7 +28,7 @@ def health_router(status: Status, metrics: Metrics) -> APIRouter:
         response.status_code = 200 if status.ready else 503
         return readiness(status, now_s=time.time())
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics_page() -> Response:
         """Return the metrics in the Prometheus text format."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
