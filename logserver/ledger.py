@@ -28,7 +28,7 @@ class Ledger:
         self.owner = uuid.uuid4().hex
         self._store = store
         self._shared = shared
-        self._cluster = f"ON CLUSTER `{cluster}`" if cluster else ""
+        self.cluster = f"ON CLUSTER `{cluster}`" if cluster else ""
         self._now = now
         self._epochs: dict[TopicPartition, int] = {}
         self._seq = 0
@@ -108,7 +108,7 @@ class Ledger:
         """End running inserts of earlier owners and wait until they have ended."""
         for owner in sorted(owners):
             self._store.execute(
-                f"KILL QUERY {self._cluster} WHERE startsWith(query_id, {{prefix:String}}) SYNC",
+                f"KILL QUERY {self.cluster} WHERE startsWith(query_id, {{prefix:String}}) SYNC",
                 {"prefix": f"{QUERY_ID_PREFIX}:{owner}:"},
             )
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from logserver.decode import Decoded
 from logserver.dedup import Dedup, Fresh
+from logserver.errors import Fenced
 from logserver.ledger import Ledger
 from logserver.record import Span, StoredBatch, TopicPartition
 from logserver.store import Store
@@ -27,13 +28,14 @@ class Delivery:
     decoded: Decoded
     spans: dict[TopicPartition, Span]
     fresh: Fresh | None = None
+    lines_sent: bool = False
 
 
 class Sink:
     """Writes deliveries; see the module's text."""
 
     def __init__(self, store: Store, dedup: Dedup, ledger: Ledger) -> None:
-        self._store = store
+        self._engine = store
         self._dedup = dedup
         self._ledger = ledger
 
@@ -44,17 +46,40 @@ class Sink:
 
     def store(self, delivery: Delivery) -> StoredBatch:
         """Store the delivery, or what is left of it. Raises Transient (call again), Fenced, Rejected."""
+        try:
+            return self._store(delivery)
+        except Fenced:
+            if delivery.lines_sent:
+                self._settle(delivery)
+            raise
+
+    def _store(self, delivery: Delivery) -> StoredBatch:
         self._ledger.check(delivery.spans)
         if delivery.fresh is None:
             delivery.fresh = self._dedup.fresh(delivery.decoded.lines)
         token = f"{self._ledger.owner}-{delivery.number}"
         self._insert("files", delivery.fresh.marks, token)
+        self._ledger.check(delivery.spans)  # as late as can be: looking up and marking took time
+        delivery.lines_sent = True
         self._insert("lines", delivery.fresh.lines, token)
         self._insert("rejects", delivery.decoded.rejects, token)
         self._ledger.check(delivery.spans)
         self._ledger.advance(delivery.spans, token=token)
         return StoredBatch(delivery.fresh.lines, delivery.spans)
 
+    def _settle(self, delivery: Delivery) -> None:
+        """Merge the days of a batch that was sent while a newer owner stored the same lines: merging keeps one of each.
+
+        Happens only to a process that was frozen, or cut off, between its last look at the ledger and its insert.
+        """
+        if delivery.fresh is None:
+            return
+        for group in delivery.fresh.lines.group_by(["keep_days", "day"]).aggregate([]).to_pylist():
+            self._engine.execute(
+                f"OPTIMIZE TABLE lines {self._ledger.cluster} PARTITION ({{keep:UInt16}}, {{day:Date}}) FINAL",
+                {"keep": group["keep_days"], "day": str(group["day"])},
+            )
+
     def _insert(self, table: str, rows: pa.Table, token: str) -> None:
         if rows.num_rows:
-            self._store.insert(table, rows, token=token, query_id=self._ledger.query_id(table))
+            self._engine.insert(table, rows, token=token, query_id=self._ledger.query_id(table))

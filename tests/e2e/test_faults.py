@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -176,5 +178,34 @@ async def test_two_replicas_share_a_topic_and_one_is_killed(kafka: KafkaBroker, 
         await until(lambda: not any(servers[1].ready()["kafka"]["lag"].values()), "catching up")
         await asyncio.sleep(3)
         assert servers[1].stop() == 0
+        with closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))) as store:
+            assert_each_once(store, LINES)
+
+
+async def test_a_frozen_replica_that_wakes_up_after_losing_its_partitions_stores_nothing_twice(
+    kafka: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    port, data = free_port(), tmp_path / "clickhouse"
+    servers = []
+    for name in ("zombie", "heir"):
+        (tmp_path / name).mkdir()
+        url = f"clickhouse://127.0.0.1:{port}"
+        servers.append(LogServer(tmp_path / name, kafka.bootstrap, topic, "--store-url", url))
+    zombie, heir = servers
+    with front(data, port):
+        zombie.start()
+        zombie.wait_ready()
+        sending = asyncio.create_task(send(kafka, topic, range(LINES)))
+        await until(lambda: zombie.metric("lines_total") > 0, "the first lines")
+        os.kill(zombie.pid, signal.SIGSTOP)
+        heir.start()
+        heir.wait_ready()
+        await until(lambda: len(heir.ready()["kafka"]["assigned"]) == PARTITIONS, "taking over")
+        await sending
+        os.kill(zombie.pid, signal.SIGCONT)
+        await until(lambda: len(zombie.ready()["kafka"]["assigned"]) == PARTITIONS // 2, "sharing")
+        await until(lambda: not any(lag for one in servers for lag in one.ready()["kafka"]["lag"].values()), "the end")
+        await asyncio.sleep(3)
+        assert [server.stop() for server in servers] == [0, 0]
         with closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))) as store:
             assert_each_once(store, LINES)
