@@ -94,12 +94,10 @@ class Ingest:
     async def run(self) -> None:
         """Consume and store until cancelled. Raises Fatal errors of its parts; retries Transient ones."""
         try:
-            async with open_source(self._kafka, self._metrics, self) as source:
-                self._status.joined = True
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._read(source), name="read")
-                    tasks.create_task(self._store_all(source), name="store")
-                    tasks.create_task(self._report(source), name="report")
+            async with open_source(self._kafka, self._metrics, self) as source, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(source), name="read")
+                tasks.create_task(self._store_all(source), name="store")
+                tasks.create_task(self._report(source), name="report")
         finally:
             self._decoding.shutdown(wait=True, cancel_futures=True)
             self._storing.shutdown(wait=True, cancel_futures=True)
@@ -110,6 +108,7 @@ class Ingest:
         """Claim the partitions and return their stored positions, however long the store needs to answer."""
         async with self._attempt:
             positions = await self._until_it_works(lambda: self._sink.register(partitions), "claiming partitions")
+        self._status.joined = True
         self._status.assigned = tuple(partitions)
         self._status.positions = dict(positions)
         return positions
