@@ -110,7 +110,8 @@ class KafkaBroker:
 
     def _format(self) -> None:
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ("format", "--config", str(self._properties), "--cluster-id", cluster, "--ignore-formatted")
+        # One argument: an id may begin with "-", and as an argument of its own it would be read as an option.
+        arguments = ("format", "--config", str(self._properties), f"--cluster-id={cluster}", "--ignore-formatted")
         run(self._java("kafka.tools.StorageTool", "-Xmx256m", *arguments))
 
     def _java(self, main: str, heap: str, *arguments: str) -> list[str]:
