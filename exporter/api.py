@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import FastAPI, Header, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 from exporter.pods import PodEntry
@@ -24,6 +24,7 @@ from exporter.views import Answer, answer, model_keys, model_views, pod_view
 from milepost import __version__
 from milepost.auth import Authorizer, Caller, bearer_token
 from milepost.problem import Problem, install
+from milepost.units import Seconds, format_duration, parse_duration
 
 PAGE_MAX = 5000
 """Most pods or models of one answer."""
@@ -31,8 +32,8 @@ _NAMESPACE_CHECKS = 16
 """Most permission checks under way at once for one caller."""
 
 
-class ModelsQuery(BaseModel):
-    """What `/api/v1/models` may be asked."""
+class ItemsQuery(BaseModel):
+    """What both lists may be asked."""
 
     namespace: str = Field("", max_length=253, description="Only this namespace")
     after: str = Field("", max_length=512, description="Go on behind this item: `next` of the answer before")
@@ -40,7 +41,16 @@ class ModelsQuery(BaseModel):
     history: bool = Field(True, description="With the points of the last 15 minutes")
 
 
-class PodsQuery(ModelsQuery):
+class ModelsQuery(ItemsQuery):
+    """What `/api/v1/models` may be asked."""
+
+    model: str = Field("", max_length=253, description="Only models of this name")
+    window: Annotated[Seconds, BeforeValidator(parse_duration)] = Field(
+        Seconds(60), gt=0, description="Add up what happened in this long: `90s`, `5m`, or seconds"
+    )
+
+
+class PodsQuery(ItemsQuery):
     """What `/api/v1/pods` may be asked."""
 
     model: str = Field("", max_length=253, description="Only pods of this model")
@@ -125,14 +135,23 @@ def _add_json(app: FastAPI, exporter: Exporter, authorizer: Authorizer) -> None:
         who = await caller(request)
         if exporter.cluster is None:
             raise Problem(404, "models are known to the exporter in cluster mode; this one runs in node mode")
+        if query.window > exporter.ring.window_s:
+            held = format_duration(exporter.ring.window_s)
+            raise Problem(422, f"window is {format_duration(query.window)}; at most {held} is held (history.window)")
         found = {
             f"{namespace}/{model}": (namespace, model)
             for namespace, model in model_keys(exporter.cluster)
-            if query.namespace in ("", namespace)
+            if query.namespace in ("", namespace) and query.model in ("", model)
         }
         seen = await visible({namespace for namespace, _ in found.values()}, query.namespace, who, authorizer)
         keys, following = cut((key for key in found if found[key][0] in seen), query.after, query.limit)
-        views = model_views(exporter.cluster, [found[key] for key in keys], exporter.ring, history=query.history)
+        views = model_views(
+            exporter.cluster,
+            [found[key] for key in keys],
+            exporter.ring,
+            history=query.history,
+            window_s=query.window,
+        )
         return _json(answer(exporter.ring, views, following))
 
 
@@ -178,10 +197,6 @@ def cut(keys: Iterable[str], after: str, limit: int) -> tuple[Sequence[str], str
     """Return the first `limit` keys behind `after` in their order, and where to go on ("" at the end)."""
     rest = sorted(key for key in keys if key > after)
     return rest[:limit], rest[limit - 1] if len(rest) > limit else ""
-
-
-def _key(entry: PodEntry) -> str:
-    return f"{entry.subject.identity.namespace}/{entry.subject.identity.pod}"
 
 
 def _json(body: Answer) -> Response:

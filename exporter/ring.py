@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from exporter.collector import Collection
 from exporter.samples import ContainerUsage, GpuUsage, ModelTraffic
 from exporter.traffic import ModelKey, TrafficMeter, TrafficPoint
+from exporter.windows import TrafficWindows, Window
 
 Key = TypeVar("Key", bound=Hashable)
 PodKey = tuple[str, str]
@@ -80,9 +81,11 @@ class Ring:
 
     def __init__(self, *, window_s: float, interval_s: float, pods_max: int, models_max: int) -> None:
         self.interval_s = interval_s
+        self.window_s = window_s
         self.points = max(1, round(window_s / interval_s))
         self.pods: Rows[PodKey] = Rows(POD_FIELDS, self.points, pods_max)
         self.models: Rows[ModelKey] = Rows(MODEL_FIELDS, self.points, models_max)
+        self._windows = TrafficWindows(self.points, models_max)
         self._meter = TrafficMeter()
         self._times: list[float] = [nan] * self.points
         self._ticks = 0
@@ -95,13 +98,21 @@ class Ring:
         self._times[self._ticks % self.points] = at
         self.pods.write(self._ticks, pod_points(collection))
         traffic = self._meter.update(at, [o for o in observations if isinstance(o, ModelTraffic)])
-        self.models.write(self._ticks, {key: astuple(point) for key, point in traffic.items()})
+        points = traffic.points() if traffic else {}
+        self.models.write(self._ticks, {key: astuple(point) for key, point in points.items()})
+        self._windows.write(self._ticks, traffic)
         self._ticks += 1
         return True
 
     def ticks(self) -> range:
         """Return the ticks held, oldest first."""
         return range(max(0, self._ticks - self.points), self._ticks)
+
+    def window(self, key: ModelKey, seconds: float) -> Window | None:
+        """Return the sums of the intervals that ended within the last `seconds`; None: nothing was heard in them."""
+        held = self.ticks()
+        since = self._times[held[-1] % self.points] - seconds if held else nan
+        return self._windows.read(key, (tick for tick in held if self._times[tick % self.points] > since))
 
     def times(self) -> list[float]:
         """Return the Unix times of the ticks held."""

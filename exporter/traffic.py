@@ -1,4 +1,4 @@
-"""What happened between two readings of request counters: rate, error ratio, quantiles. Pure.
+"""What happened between two readings of request counters: requests, errors, time and buckets of each predictor. Pure.
 
 Counters of one server only grow until it restarts, so differences are taken for each server by itself and then added
 up. A server seen for the first time contributes from its second reading on; one whose counters went back restarted, and
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, nan
+from math import nan
+from operator import add
 
 from exporter.observed import front_traffic, time_of
 from exporter.samples import ModelTraffic, Traffic
@@ -36,33 +37,45 @@ class TrafficPoint:
 
 
 @dataclass(slots=True)
-class _Sum:
+class TrafficSum:
+    """Requests of some servers over some time; `errors` are those answered 5xx, `timed` those whose time is known.
+
+    `buckets` counts the requests that took at most `bounds_s`, the last one all. They are None, and no quantile is
+    told, once a server without a histogram, or with other bounds, was added (`mixed`).
+    """
+
     requests: float = 0.0
     errors: float = 0.0
     time_s: float = 0.0
     timed: float = 0.0
-    bounds_s: tuple[float, ...] | None = None
-    buckets: list[float] | None = None
-    honest: bool = True
+    bounds_s: tuple[float, ...] = ()
+    buckets: Sequence[float] | None = None
+    mixed: bool = False
 
     def add(self, delta: Traffic) -> None:
         """Add one server's share."""
-        self.requests += sum(delta.requests.values())
-        self.errors += delta.requests.get("5xx", 0.0)
-        if (time := time_of(delta)) is not None:
-            self.time_s += time[0]
-            self.timed += time[1]
-        if delta.duration is None or self.bounds_s not in (None, delta.duration.bounds_s):
-            self.honest = False
-        elif self.buckets is None:
-            self.bounds_s, self.buckets = delta.duration.bounds_s, list(delta.duration.cumulative)
+        time_s, timed = time_of(delta) or (0.0, 0.0)
+        requests, errors, duration = sum(delta.requests.values()), delta.requests.get("5xx", 0.0), delta.duration
+        if duration is None:
+            self.merge(TrafficSum(requests, errors, time_s, timed, mixed=requests > 0))
         else:
-            self.buckets = [a + b for a, b in zip(self.buckets, delta.duration.cumulative, strict=True)]
+            self.merge(TrafficSum(requests, errors, time_s, timed, duration.bounds_s, duration.cumulative))
+
+    def merge(self, other: TrafficSum) -> None:
+        """Add another sum, of other servers or of another time."""
+        if other.mixed or (self.buckets is not None and other.buckets is not None and self.bounds_s != other.bounds_s):
+            self.mixed, self.buckets = True, None
+        elif not self.mixed and other.buckets is not None:
+            mine = self.buckets or [0.0] * len(other.buckets)
+            self.bounds_s, self.buckets = other.bounds_s, list(map(add, mine, other.buckets))
+        self.requests += other.requests
+        self.errors += other.errors
+        self.time_s += other.time_s
+        self.timed += other.timed
 
     def point(self, elapsed_s: float) -> TrafficPoint:
-        """Return the figures of an interval of this length."""
-        bounds, buckets = (self.bounds_s, self.buckets) if self.honest else (None, None)
-        p50, p95, p99 = (quantile(q, bounds or (), buckets or ()) for q in (0.5, 0.95, 0.99))
+        """Return the figures, given the seconds they took to come together."""
+        p50, p95, p99 = (quantile(q, self.bounds_s, self.buckets or ()) for q in (0.5, 0.95, 0.99))
         return TrafficPoint(
             self.requests / elapsed_s,
             self.errors / self.requests if self.requests else nan,
@@ -73,6 +86,21 @@ class _Sum:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TrafficInterval:
+    """What each predictor did in `seconds`."""
+
+    seconds: float
+    by_predictor: Mapping[ModelKey, TrafficSum]
+
+    def points(self) -> Mapping[ModelKey, TrafficPoint]:
+        """Return the figures of every predictor, and of every model as a whole under the empty predictor."""
+        totals: dict[ModelKey, TrafficSum] = {}
+        for (namespace, model, _), part in self.by_predictor.items():
+            totals.setdefault((namespace, model, ""), TrafficSum()).merge(part)
+        return {key: total.point(self.seconds) for key, total in ({**self.by_predictor, **totals}).items()}
+
+
 class TrafficMeter:
     """Remembers the last reading of every server's front. Caller: the ring, once for each of its points."""
 
@@ -80,9 +108,9 @@ class TrafficMeter:
         self._last: dict[_SeriesKey, Traffic] = {}
         self._last_at = nan
 
-    def update(self, at: float, observed: Iterable[ModelTraffic]) -> Mapping[ModelKey, TrafficPoint]:
-        """Return every model's and predictor's figures since the update before; `at` is Unix seconds."""
-        sums: dict[ModelKey, _Sum] = {}
+    def update(self, at: float, observed: Iterable[ModelTraffic]) -> TrafficInterval | None:
+        """Return what happened since the update before, None at the first; `at` is Unix seconds."""
+        sums: dict[ModelKey, TrafficSum] = {}
         readings: dict[_SeriesKey, Traffic] = {}
         for one in observed:
             who = one.subject.identity
@@ -91,14 +119,11 @@ class TrafficMeter:
                 readings[key] = traffic
                 before = self._last.get(key)
                 if before is not None and who.model:
-                    delta = difference(before, traffic)
-                    for predictor in {"", who.predictor}:
-                        sums.setdefault((who.namespace, who.model, predictor), _Sum()).add(delta)
-        elapsed_s = at - self._last_at
+                    model = (who.namespace, who.model, who.predictor)
+                    sums.setdefault(model, TrafficSum()).add(difference(before, traffic))
+        seconds = at - self._last_at
         self._last, self._last_at = readings, at
-        if isnan(elapsed_s) or elapsed_s <= 0:
-            return {}
-        return {key: total.point(elapsed_s) for key, total in sums.items()}
+        return TrafficInterval(seconds, sums) if seconds > 0 else None
 
 
 def difference(before: Traffic, now: Traffic) -> Traffic:

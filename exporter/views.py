@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import isnan
 
 import msgspec
 
@@ -40,6 +41,23 @@ class PodView(msgspec.Struct, frozen=True, kw_only=True):
     history: Series | None
 
 
+class WindowView(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted in the last `window` seconds that were asked for; `seconds` is how many of them were heard.
+
+    The quantiles are of all these requests together, None where one of the servers keeps no histogram.
+    """
+
+    seconds: float
+    requests: float
+    errors: float
+    requests_per_second: float
+    error_ratio: float | None
+    mean_s: float | None
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+
+
 class PredictorView(msgspec.Struct, frozen=True, kw_only=True):
     """One predictor of a model."""
 
@@ -48,6 +66,7 @@ class PredictorView(msgspec.Struct, frozen=True, kw_only=True):
     replicas_available: int
     traffic_weight: float | None
     now: Mapping[str, float | None]
+    window: WindowView | None
     history: Series | None
 
 
@@ -63,6 +82,7 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     ingresses: Sequence[str]
     predictors: Sequence[PredictorView]
     now: Mapping[str, float | None]
+    window: WindowView | None
     history: Series | None
 
 
@@ -107,9 +127,11 @@ def pod_view(entry: PodEntry, ring: Ring, *, history: bool) -> PodView:
     )
 
 
-def model_views(cluster: Cluster, keys: Sequence[tuple[str, str]], ring: Ring, *, history: bool) -> list[ModelView]:
+def model_views(
+    cluster: Cluster, keys: Sequence[tuple[str, str]], ring: Ring, *, history: bool, window_s: float
+) -> list[ModelView]:
     """Return these models, in the order of `keys` (namespace, model)."""
-    facts = _Facts(cluster, ring, history, cluster.ready_replicas(), {key: [] for key in keys}, {})
+    facts = _Facts(cluster, ring, history, window_s, cluster.ready_replicas(), {key: [] for key in keys}, {})
     for entry in cluster.pods:
         who = entry.subject.identity
         if (who.namespace, who.model) in facts.pods:
@@ -133,6 +155,7 @@ class _Facts:
     cluster: Cluster
     ring: Ring
     history: bool
+    window_s: float
     ready: Mapping[tuple[str, str, str], int]
     pods: dict[tuple[str, str], list[PodEntry]]
     ingresses: dict[tuple[str, str], set[str]]
@@ -153,6 +176,7 @@ def _model_view(facts: _Facts, key: tuple[str, str]) -> ModelView:
         ingresses=sorted(facts.ingresses.get(key, ())),
         predictors=[_predictor_view(facts, (*key, name), states.get(name)) for name in names],
         now=now,
+        window=_window(facts, (*key, "")),
         history=past,
     )
 
@@ -165,7 +189,28 @@ def _predictor_view(facts: _Facts, key: tuple[str, str, str], state: PredictorSt
         replicas_available=facts.ready.get(key, 0),
         traffic_weight=state.weight if state else None,
         now=now,
+        window=_window(facts, key),
         history=past,
+    )
+
+
+def _window(facts: _Facts, key: tuple[str, str, str]) -> WindowView | None:
+    found = facts.ring.window(key, facts.window_s)
+    if found is None:
+        return None
+    figures = {
+        name: None if isnan(value) else value for name, value in asdict(found.total.point(found.seconds)).items()
+    }
+    return WindowView(
+        seconds=found.seconds,
+        requests=found.total.requests,
+        errors=found.total.errors,
+        requests_per_second=found.total.requests / found.seconds,
+        error_ratio=figures["error_ratio"],
+        mean_s=figures["mean_s"],
+        p50_s=figures["p50_s"],
+        p95_s=figures["p95_s"],
+        p99_s=figures["p99_s"],
     )
 
 

@@ -197,6 +197,28 @@ async def test_a_model_has_its_state_and_predictors(api: Api) -> None:
     assert predictor["now"]["requests_per_second"] is None
 
 
+async def test_a_predictor_is_told_over_any_window_that_is_held(api: Api) -> None:
+    for _ in range(3):
+        await api.get("/metrics")
+    (model,) = (await api.json("/api/v1/models?namespace=models&model=fraud&window=5m"))["items"]
+    (predictor,) = model["predictors"]
+    assert predictor["window"] == model["window"]
+    # The page says the same at each reading: three readings, two intervals, no request in them.
+    assert predictor["window"] == {
+        "seconds": 30.0, "requests": 0.0, "errors": 0.0, "requests_per_second": 0.0,
+        "error_ratio": None, "mean_s": None, "p50_s": None, "p95_s": None, "p99_s": None,
+    }  # fmt: skip
+    (other,) = (await api.json("/api/v1/models?namespace=models&model=churn"))["items"]
+    assert (other["model"], other["window"]) == ("churn", None)
+
+
+@pytest.mark.parametrize("window", ["1h", "0", "soon"])
+async def test_a_window_that_is_not_held_or_is_none_is_refused(api: Api, window: str) -> None:
+    status, body, _ = await api.get(f"/api/v1/models?window={window}")
+    assert status == 422
+    assert b"window" in body
+
+
 async def test_pages_of_items_follow_each_other_without_loss(api: Api) -> None:
     seen, after = [], ""
     while True:

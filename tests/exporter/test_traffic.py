@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isnan, nan
 
 import pytest
@@ -21,7 +22,7 @@ from exporter.samples import (
     Subject,
     Traffic,
 )
-from exporter.traffic import TrafficMeter, difference, quantile
+from exporter.traffic import ModelKey, TrafficMeter, TrafficPoint, difference, quantile
 from milepost.identity import Identity
 from tests.exporter.workload import ENGINE
 
@@ -40,10 +41,16 @@ def at_front(reading: Traffic, **where: str) -> ModelTraffic:
     return ModelTraffic(server(**where), "executor", True, [reading])
 
 
+def update(meter: TrafficMeter, at: float, observed: list[ModelTraffic]) -> Mapping[ModelKey, TrafficPoint]:
+    interval = meter.update(at, observed)
+    assert interval is not None
+    return interval.points()
+
+
 def test_rate_errors_and_quantiles_are_those_of_the_interval() -> None:
     meter = TrafficMeter()
-    assert meter.update(100.0, [at_front(traffic(1000, 1000, (1000, 1500, 1900, 2000), 700.0))]) == {}
-    points = meter.update(110.0, [at_front(traffic(1090, 1010, (1050, 1590, 2000, 2100), 750.0))])
+    assert meter.update(100.0, [at_front(traffic(1000, 1000, (1000, 1500, 1900, 2000), 700.0))]) is None
+    points = update(meter, 110.0, [at_front(traffic(1090, 1010, (1050, 1590, 2000, 2100), 750.0))])
     point = points["models", "fraud", ""]
     assert point.requests_per_second == pytest.approx(10.0)
     assert point.error_ratio == pytest.approx(0.1)
@@ -58,7 +65,7 @@ def test_replicas_are_added_up_each_from_its_own_second_reading() -> None:
     first = at_front(traffic(100, 0, (100, 100, 100, 100), 5.0))
     meter.update(0.0, [first])
     new = at_front(traffic(5000, 0, (5000, 5000, 5000, 5000), 50.0), pod="pod-1")
-    points = meter.update(10.0, [at_front(traffic(150, 0, (150, 150, 150, 150), 7.5)), new])
+    points = update(meter, 10.0, [at_front(traffic(150, 0, (150, 150, 150, 150), 7.5)), new])
     assert points["models", "fraud", ""].requests_per_second == pytest.approx(5.0)
 
 
@@ -74,8 +81,10 @@ def test_canary_and_stable_have_points_of_their_own() -> None:
     meter.update(
         0.0, [at_front(zero, predictor=name, pod=f"{name}-{n}") for name, c in readings.items() for n in range(c)]
     )
-    points = meter.update(
-        10.0, [at_front(ten, predictor=name, pod=f"{name}-{n}") for name, c in readings.items() for n in range(c)]
+    points = update(
+        meter,
+        10.0,
+        [at_front(ten, predictor=name, pod=f"{name}-{n}") for name, c in readings.items() for n in range(c)],
     )
     rates = {key[2]: point.requests_per_second for key, point in points.items()}
     assert rates == {"default": pytest.approx(1.0), "canary": pytest.approx(3.0), "": pytest.approx(4.0)}
@@ -84,7 +93,7 @@ def test_canary_and_stable_have_points_of_their_own() -> None:
 def test_without_a_histogram_there_is_a_mean_and_no_quantile() -> None:
     meter = TrafficMeter()
     meter.update(0.0, [at_front(Traffic({"2xx": 0}, front=True, time_sum_s=0.0, time_count=0))])
-    points = meter.update(10.0, [at_front(Traffic({"2xx": 20}, front=True, time_sum_s=5.0, time_count=20))])
+    points = update(meter, 10.0, [at_front(Traffic({"2xx": 20}, front=True, time_sum_s=5.0, time_count=20))])
     point = points["models", "fraud", ""]
     assert (point.mean_s, point.error_ratio) == (0.25, 0.0)
     assert isnan(point.p50_s)
@@ -95,14 +104,14 @@ def test_units_behind_an_orchestrator_are_not_the_models_requests() -> None:
     meter = TrafficMeter()
     unit = ModelTraffic(server(container="classifier"), "mlserver", False, [Traffic({"2xx": 10}, unit="classifier")])
     meter.update(0.0, [unit])
-    assert meter.update(10.0, [unit]) == {}
+    assert update(meter, 10.0, [unit]) == {}
 
 
 def test_no_requests_are_no_errors_and_no_latency() -> None:
     meter = TrafficMeter()
     idle = at_front(traffic(10, 0, (10, 10, 10, 10), 1.0))
     meter.update(0.0, [idle])
-    point = meter.update(10.0, [idle])["models", "fraud", ""]
+    point = update(meter, 10.0, [idle])["models", "fraud", ""]
     assert point.requests_per_second == 0.0
     assert all(map(isnan, (point.error_ratio, point.mean_s, point.p50_s)))
 
