@@ -22,7 +22,6 @@ from deploy import edits
 from deploy.cache import ModelCache
 from deploy.converge import OperationFailed, Progress
 from deploy.diff import told
-from deploy.edits import Deed
 from deploy.errors import (
     Absent,
     Broken,
@@ -35,6 +34,7 @@ from deploy.errors import (
     Unavailable,
 )
 from deploy.evidence import gather
+from deploy.journal import Deed
 from deploy.operate import Platform
 from deploy.record import Record, RolloutPlan
 from deploy.specfile import from_document

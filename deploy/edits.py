@@ -13,39 +13,24 @@ Verbs that do not fit the state are refused with the state and with what can be 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from msgspec.structs import replace
 
 from deploy.errors import Refusal, Refused
-from deploy.record import (
-    AuditEntry,
-    Migration,
-    Operation,
-    Proposal,
-    Record,
-    Revision,
-    Rollout,
-    RolloutPlan,
-    Track,
-    digest,
+from deploy.journal import (
+    Deed,
+    audited,
+    begun,
+    comparable,
+    leaving_with,
+    marked,
+    refuse_during_rollout,
+    rollout_of,
+    stable_of,
+    with_revision,
 )
+from deploy.record import Migration, Record, Rollout, RolloutPlan, Track, digest
 from deploy.spec import External, ModelSpec, Split
 from deploy.specfile import from_document, to_document
-
-LEAVING_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """Who wants something, when (Unix seconds), why, and under which id; `atomic` rolls a failed apply back."""
-
-    author: str
-    at: float
-    reason: str = ""
-    id: str = ""
-    atomic: bool = False
 
 
 def spec_of(record: Record, track: Track) -> ModelSpec:
@@ -56,17 +41,17 @@ def spec_of(record: Record, track: Track) -> ModelSpec:
 
 def apply(record: Record, spec: ModelSpec, deed: Deed, *, verb: str = "apply") -> Record:
     """Run this spec on the stable track, in place; a new model gets its first track."""
-    _refuse_during_rollout(record, verb)
+    refuse_during_rollout(record, verb)
     before = record.stable
-    record, number = _with_revision(record, spec, deed)
+    record, number = with_revision(record, spec, deed)
     predictor = before.predictor if before else spec.predictor
-    record = _begun(replace(record, stable=Track(predictor, number), deleting=False), deed, verb, f"revision {number}")
+    record = begun(replace(record, stable=Track(predictor, number), deleting=False), deed, verb, f"revision {number}")
     return record if record.operation is None else replace(record, operation=replace(record.operation, before=before))
 
 
 def scale(record: Record, replicas: int, deed: Deed) -> Record:
     """Run the stable spec with another number of replicas. Refused under autoscaling, which would undo it."""
-    spec = spec_of(record, _stable(record, "scale"))
+    spec = spec_of(record, stable_of(record, "scale"))
     if spec.autoscaling is not None:
         low, high = spec.autoscaling.min_replicas, spec.autoscaling.max_replicas
         rule = f"{record.key} is scaled by {spec.autoscaling.kind} between {low} and {high}; change autoscaling instead"
@@ -76,9 +61,9 @@ def scale(record: Record, replicas: int, deed: Deed) -> Record:
 
 def restart(record: Record, deed: Deed) -> Record:
     """Replace every pod of the model, one after another, with the same spec."""
-    _stable(record, "restart")
-    _refuse_during_rollout(record, "restart")
-    return _begun(replace(record, restarted_at=deed.at), deed, "restart", "")
+    stable_of(record, "restart")
+    refuse_during_rollout(record, "restart")
+    return begun(replace(record, restarted_at=deed.at), deed, "restart", "")
 
 
 def rollback(record: Record, to: int | None, deed: Deed) -> Record:
@@ -87,7 +72,7 @@ def rollback(record: Record, to: int | None, deed: Deed) -> Record:
     During a rollout this aborts it. Where the wanted revision still runs on a leaving track, only the route changes.
     Otherwise the stable track gets a new revision with the old spec.
     """
-    stable = _stable(record, "rollback")
+    stable = stable_of(record, "rollback")
     if record.rollout is not None:
         record = abort(record, deed)
         if to is None or to == stable.revision:
@@ -97,8 +82,8 @@ def rollback(record: Record, to: int | None, deed: Deed) -> Record:
     for track in record.leaving:
         if record.revision(track.revision).digest == wanted.digest:
             others = tuple(other for other in record.leaving if other != track)
-            record = replace(record, stable=track, leaving=_leaving(others, stable), drain_until=0.0, keep_s=0.0)
-            return _begun(record, deed, "rollback", f"to revision {number}, which still runs as {track.predictor}")
+            record = replace(record, stable=track, leaving=leaving_with(others, stable), drain_until=0.0, keep_s=0.0)
+            return begun(record, deed, "rollback", f"to revision {number}, which still runs as {track.predictor}")
     spec = replace(from_document(wanted.spec), predictor=stable.predictor)
     reason = deed.reason or f"rollback to {number}"
     told = Deed(deed.author, deed.at, reason, deed.id, deed.atomic)
@@ -107,55 +92,55 @@ def rollback(record: Record, to: int | None, deed: Deed) -> Record:
 
 def start_rollout(record: Record, spec: ModelSpec, plan: RolloutPlan, deed: Deed) -> Record:
     """Bring a candidate track up beside the stable one. Its predictor is named by its revision, `r<number>`."""
-    stable = _stable(record, "rollout")
-    _refuse_during_rollout(record, "rollout")
+    stable = stable_of(record, "rollout")
+    refuse_during_rollout(record, "rollout")
     if record.migration is not None:
         rule = f"{record.key} is being migrated, and a route carries one split: finish or cancel the migration first"
         raise Refused([Refusal("migration.split", str(record.migration.split), rule)])
-    if digest(_comparable(to_document(spec))) == record.revision(stable.revision).digest:
+    if digest(comparable(to_document(spec))) == record.revision(stable.revision).digest:
         rule = f"it is what the stable track runs already (revision {stable.revision})"
         raise Refused([Refusal("spec", f"revision {stable.revision}", rule)])
-    record, number = _with_revision(record, spec, deed)
+    record, number = with_revision(record, spec, deed)
     rollout = Rollout(candidate=Track(f"r{number}", number), plan=plan)
-    return _begun(replace(record, rollout=rollout), deed, "rollout", f"revision {number} as predictor r{number}")
+    return begun(replace(record, rollout=rollout), deed, "rollout", f"revision {number} as predictor r{number}")
 
 
 def pause(record: Record, deed: Deed, *, note: str = "") -> Record:
     """Hold a rollout where it is."""
-    rollout = _rollout(record, "pause")
+    rollout = rollout_of(record, "pause")
     told = note or f"paused by {deed.author}"
     record = replace(record, rollout=replace(rollout, phase="paused", note=told))
-    return _audited(_marked(record, "paused", told), deed, "pause", told)
+    return audited(marked(record, "paused", told), deed, "pause", told)
 
 
 def resume(record: Record, deed: Deed) -> Record:
     """Let a paused rollout go on: the step it is at is held and judged anew."""
-    rollout = _rollout(record, "resume")
+    rollout = rollout_of(record, "resume")
     phase = "progressing" if rollout.ready else "preparing"
     record = replace(record, rollout=replace(rollout, phase=phase, note="", held_from=0.0))
-    return _audited(_marked(record, "running", ""), deed, "resume", f"at step {rollout.step + 1}")
+    return audited(marked(record, "running", ""), deed, "resume", f"at step {rollout.step + 1}")
 
 
 def promote(record: Record, deed: Deed) -> Record:
     """Make the candidate the stable track; the old one leaves. Refused before the candidate has become ready."""
-    rollout, stable = _rollout(record, "promote"), _stable(record, "promote")
+    rollout, stable = rollout_of(record, "promote"), stable_of(record, "promote")
     if not rollout.ready:
         rule = "the candidate is not ready yet: wait for the first step, or see `milepost model why`"
         raise Refused([Refusal("rollout.phase", rollout.phase, rule)])
-    leaving = _leaving(record.leaving, stable)
+    leaving = leaving_with(record.leaving, stable)
     record = replace(record, stable=rollout.candidate, rollout=None, leaving=leaving)
     record = replace(record, drain_until=0.0, keep_s=rollout.plan.keep_s)
     detail = f"revision {rollout.candidate.revision} as predictor {rollout.candidate.predictor}"
-    return _audited(_marked(record, "running", f"promoted {detail}"), deed, "promote", detail)
+    return audited(marked(record, "running", f"promoted {detail}"), deed, "promote", detail)
 
 
 def abort(record: Record, deed: Deed, *, why: str = "") -> Record:
     """Send everything back to the stable track and remove the candidate."""
-    rollout = _rollout(record, "abort")
-    leaving = _leaving(record.leaving, rollout.candidate)
+    rollout = rollout_of(record, "abort")
+    leaving = leaving_with(record.leaving, rollout.candidate)
     detail = why or f"aborted by {deed.author}"
     record = replace(record, rollout=None, leaving=leaving, drain_until=0.0, keep_s=0.0)
-    return _audited(_marked(record, "running", f"rollout aborted: {detail}"), deed, "abort", detail)
+    return audited(marked(record, "running", f"rollout aborted: {detail}"), deed, "abort", detail)
 
 
 def migrate(record: Record, old: External | None, split: Split, deed: Deed) -> Record:
@@ -163,14 +148,14 @@ def migrate(record: Record, old: External | None, split: Split, deed: Deed) -> R
 
     A split of 0 % is the switch back, in one step, from wherever it stands.
     """
-    _stable(record, "migrate")
-    _refuse_during_rollout(record, "migrate")
+    stable_of(record, "migrate")
+    refuse_during_rollout(record, "migrate")
     address = old if old is not None or record.migration is None else record.migration.old
     if address is None:
         rule = "the first call of a migration names the address that serves the model now"
         raise Refused([Refusal("old", None, rule)])
     record = replace(record, migration=Migration(address, split))
-    return _begun(record, deed, "migrate", f"{split.percent} % to the model")
+    return begun(record, deed, "migrate", f"{split.percent} % to the model")
 
 
 def finish_migration(record: Record, deed: Deed) -> Record:
@@ -180,44 +165,16 @@ def finish_migration(record: Record, deed: Deed) -> Record:
     if record.migration.split.percent < 100:
         rule = "a migration is finished at 100 %, once nothing is served by the old address any more"
         raise Refused([Refusal("migration.split.percent", record.migration.split.percent, rule)])
-    return _begun(replace(record, migration=None), deed, "migrate", "finished")
+    return begun(replace(record, migration=None), deed, "migrate", "finished")
 
 
 def delete(record: Record, deed: Deed) -> Record:
     """Take the model away: route, drain, SeldonDeployment. Its history stays."""
     leaving = record.leaving
     if record.rollout is not None:
-        leaving = _leaving(leaving, record.rollout.candidate)
+        leaving = leaving_with(leaving, record.rollout.candidate)
     record = replace(record, deleting=True, rollout=None, migration=None, leaving=leaving, drain_until=0.0)
-    return _begun(record, deed, "delete", "")
-
-
-def propose(record: Record, spec: ModelSpec, plan: RolloutPlan | None, deed: Deed, *, needed: int) -> Record:
-    """Ask for `needed` approvals of an apply (plan None) or a rollout; a newer proposal replaces the one before."""
-    _refuse_during_rollout(record, "propose")
-    document = to_document(spec)
-    proposal = Proposal(deed.id, document, plan, deed.author, deed.at, deed.reason, needed)
-    return _audited(replace(record, proposal=proposal), deed, "propose", f"needs {needed} approvals")
-
-
-def approve(record: Record, deed: Deed) -> Record:
-    """Approve the proposal; with the last approval needed it becomes wanted. Nobody approves their own."""
-    proposal = record.proposal
-    if proposal is None:
-        raise Refused([Refusal("proposal", None, f"nothing of {record.key} waits for an approval")])
-    if proposal.author == deed.author:
-        raise Refused([Refusal("author", deed.author, "a proposal is approved by somebody else than its author")])
-    names = (*(name for name in proposal.approvers if name != deed.author), deed.author)
-    told = f"{len(names)} of {proposal.needed}"
-    record = _audited(replace(record, proposal=replace(proposal, approvers=names)), deed, "approve", told)
-    if len(names) < proposal.needed:
-        return record
-    spec = from_document(proposal.spec)
-    author = Deed(proposal.author, deed.at, f"{proposal.reason} (approved by {', '.join(names)})".strip(), proposal.id)
-    record = replace(record, proposal=None)
-    if proposal.plan is None:
-        return apply(record, spec, author)
-    return start_rollout(record, spec, proposal.plan, author)
+    return begun(record, deed, "delete", "")
 
 
 def reverted(record: Record, *, now: float, why: str) -> Record:
@@ -231,7 +188,7 @@ def reverted(record: Record, *, now: float, why: str) -> Record:
         return ended(record, now=now, failed=why)
     record = replace(record, stable=operation.before)
     undone = Deed(operation.author, now, f"{operation.verb} failed: {why}", operation.id)
-    return _begun(record, undone, "revert", f"back to revision {operation.before.revision}: {why}")
+    return begun(record, undone, "revert", f"back to revision {operation.before.revision}: {why}")
 
 
 def draining(record: Record, *, until: float) -> Record:
@@ -254,70 +211,7 @@ def ended(record: Record, *, now: float, failed: str = "") -> Record:
     record = replace(record, operation=closed)
     if record.deleting and not failed:
         record = replace(record, stable=None, leaving=(), deleting=False, drain_until=0.0)
-    return _audited(record, Deed(operation.author, now), operation.verb, f"{state} {failed}".rstrip())
-
-
-def _with_revision(record: Record, spec: ModelSpec, deed: Deed) -> tuple[Record, int]:
-    """Add a revision, unless the newest one is the same spec."""
-    document = to_document(spec)
-    print_ = digest(_comparable(document))
-    if record.stable and record.revision(record.stable.revision).digest == print_:
-        return record, record.stable.revision
-    number = record.next_revision
-    revision = Revision(number, document, deed.author, deed.at, deed.reason, print_)
-    return replace(record, next_revision=number + 1, revisions=(*record.revisions, revision)), number
-
-
-def _comparable(document: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what the track decides."""
-    return {key: value for key, value in document.items() if key != "predictor"}
-
-
-def _begun(record: Record, deed: Deed, verb: str, detail: str) -> Record:
-    before = record.operation.before if verb == "revert" and record.operation else None
-    operation = Operation(
-        deed.id, verb, deed.author, deed.at, deed.reason, message=detail, atomic=deed.atomic, before=before
-    )
-    return _audited(replace(record, operation=operation), deed, verb, detail)
-
-
-def _marked(record: Record, state: Any, message: str) -> Record:
-    if record.operation is None:
-        return record
-    return replace(record, operation=replace(record.operation, state=state, message=message))
-
-
-def _audited(record: Record, deed: Deed, verb: str, detail: str) -> Record:
-    told = f"{detail} ({deed.reason})" if deed.reason and deed.reason not in detail else detail
-    return replace(record, audit=(*record.audit, AuditEntry(deed.at, deed.author, verb, told)))
-
-
-def _leaving(tracks: tuple[Track, ...], track: Track) -> tuple[Track, ...]:
-    kept = (*(item for item in tracks if item.predictor != track.predictor), track)
-    if len(kept) > LEAVING_MAX:
-        rule = f"at most {LEAVING_MAX} replaced tracks are drained at once: wait until they are gone"
-        raise Refused([Refusal("leaving", len(kept), rule)])
-    return kept
-
-
-def _stable(record: Record, verb: str) -> Track:
-    if record.stable is None or record.deleting:
-        state = "being deleted" if record.deleting else "not deployed"
-        raise Refused([Refusal("model", record.key, f"it is {state}: {verb} needs a deployed model")])
-    return record.stable
-
-
-def _rollout(record: Record, verb: str) -> Rollout:
-    if record.rollout is None:
-        raise Refused([Refusal("rollout", None, f"{record.key} has no rollout in progress to {verb}")])
-    return record.rollout
-
-
-def _refuse_during_rollout(record: Record, verb: str) -> None:
-    if record.rollout is not None:
-        at = f"step {record.rollout.step + 1} of {len(record.rollout.plan.steps)}, {record.rollout.phase}"
-        rule = f"a rollout of {record.key} is in progress: promote or abort it before {verb}"
-        raise Refused([Refusal("rollout", at, rule)])
+    return audited(record, Deed(operation.author, now), operation.verb, f"{state} {failed}".rstrip())
 
 
 def _previous(record: Record, stable: Track) -> int:

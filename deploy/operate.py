@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from deploy.cluster import Cluster
 from deploy.converge import Converger
 from deploy.diff import ObjectDiff, compare
-from deploy.edits import Deed
 from deploy.errors import Absent
+from deploy.journal import Deed
 from deploy.lastlines import Logs
 from deploy.record import Record
 from deploy.seen import ROUTE_KINDS, Seen

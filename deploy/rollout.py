@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from deploy import edits
-from deploy.edits import Deed
 from deploy.errors import Refusal, Refused
+from deploy.journal import Deed
 from deploy.judge import Verdict
 from deploy.record import VERDICTS_KEPT, JudgedStep, Record, Rollout, RolloutPlan, RolloutStep
 from deploy.spec import Split

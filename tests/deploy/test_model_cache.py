@@ -6,7 +6,7 @@ import msgspec
 
 from deploy import edits
 from deploy.cache import ModelCache
-from deploy.edits import Deed
+from deploy.journal import Deed
 from deploy.record import Record, encode
 from deploy.seen import MODEL_LABEL
 from deploy.spec import ModelSpec

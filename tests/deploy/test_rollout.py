@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from deploy import edits, rollout
-from deploy.edits import Deed
 from deploy.errors import Refused
+from deploy.journal import Deed
 from deploy.judge import Sample, Verdict, judge
 from deploy.record import Record, Thresholds
 from deploy.spec import ModelSpec

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy import edits
-from deploy.edits import Deed
 from deploy.errors import Refused
+from deploy.journal import Deed
 from deploy.judge import Verdict
 from deploy.record import Record, decode, encode
 from deploy.rollout import canary

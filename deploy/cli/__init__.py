@@ -1,0 +1,27 @@
+"""`milepost model …`: deploy, roll out, roll back and explain models from a terminal or a pipeline.
+
+Every verb writes its wish into the model's record and then, with `--wait` (the default), carries it out and prints
+each step; `--no-wait` leaves that to whoever runs `milepost model converge` next. Data goes to stdout, progress to
+stderr. A new verb is a `command` in the module of its group and an entry in the list here.
+
+Exit codes: 0 done · 1 failed, refused or denied · 2 wrong usage · 3 there is no such model · 4 busy, or the API server
+does not answer: try again · 5 `diff` found changes.
+"""
+
+from __future__ import annotations
+
+import click
+
+from deploy.cli.change import apply, converge, create, delete, migrate, restart, rollback, scale
+from deploy.cli.look import diff, history, status, why_command
+from deploy.cli.rollout import rollout
+
+model = click.Group(
+    "model",
+    help="Deploy, roll out, roll back and explain models.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    commands=[
+        create, apply, diff, delete, scale, restart, rollback, converge, migrate, rollout,
+        history, status, why_command,
+    ],
+)  # fmt: skip

@@ -1,0 +1,122 @@
+"""The verbs that change one model: create, apply, delete, scale, restart, rollback, migrate, converge."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import click
+
+from deploy import edits
+from deploy.cli.command import Body, command, doing, named, spec_file, split_key, verb_options
+from deploy.errors import Refusal, Refused
+from deploy.journal import Deed
+from deploy.operate import Platform
+from deploy.record import Record
+from deploy.spec import External, ModelSpec, Split
+from deploy.specfile import read_spec
+
+
+@command("create")
+@spec_file
+@verb_options
+def create(file: Any, reason: str, wait: bool) -> Body:
+    """Deploy a model that does not exist yet."""
+    spec = read_spec(file.read())
+
+    def edit(record: Record, deed: Deed) -> Record:
+        if record.stable is not None:
+            raise Refused([Refusal("name", spec.key, "it exists already: `milepost model apply` changes it")])
+        return edits.apply(record, spec, deed, verb="create")
+
+    return doing(spec.key, edit, reason=reason, wait=wait)
+
+
+@command("apply")
+@spec_file
+@verb_options
+@click.option("--atomic", is_flag=True, help="Go back to the revision before when it does not become ready.")
+def apply(file: Any, reason: str, wait: bool, atomic: bool) -> Body:
+    """Deploy a model or change it in place."""
+    spec = read_spec(file.read())
+    edit = functools.partial(_applied, spec)
+    return doing(spec.key, edit, reason=reason, wait=wait, atomic=atomic)
+
+
+def _applied(spec: ModelSpec, record: Record, deed: Deed) -> Record:
+    return edits.apply(record, spec, deed)
+
+
+@command("delete")
+@named
+@verb_options
+@click.option("--purge", is_flag=True, help="Remove the history as well.")
+def delete(key: str, reason: str, wait: bool, purge: bool) -> Body:
+    """Take a model away: its route, then, after a drain, the rest."""
+    gone = doing(key, edits.delete, reason=reason, wait=wait or purge)
+
+    async def body(platform: Platform) -> None:
+        await platform.record(*split_key(key))
+        await gone(platform)
+        if purge:
+            await platform.store.purge(*split_key(key))
+
+    return body
+
+
+@command("scale")
+@named
+@click.argument("replicas", type=click.IntRange(0, 1000))
+@verb_options
+def scale(key: str, replicas: int, reason: str, wait: bool) -> Body:
+    """Change the number of replicas."""
+    return doing(key, lambda record, deed: edits.scale(record, replicas, deed), reason=reason, wait=wait)
+
+
+@command("restart")
+@named
+@verb_options
+def restart(key: str, reason: str, wait: bool) -> Body:
+    """Replace every pod, one after another."""
+    return doing(key, edits.restart, reason=reason, wait=wait)
+
+
+@command("rollback")
+@named
+@click.option("--to", type=int, default=None, help="The revision; without it the one before.")
+@verb_options
+def rollback(key: str, to: int | None, reason: str, wait: bool) -> Body:
+    """Go back to a revision in one step; a rollout in progress is aborted."""
+    return doing(key, lambda record, deed: edits.rollback(record, to, deed), reason=reason, wait=wait)
+
+
+@command("converge")
+@named
+def converge(key: str) -> Body:
+    """Go on with whatever is written down: after a crash, or after --no-wait."""
+    namespace, name = split_key(key)
+
+    async def body(platform: Platform) -> None:
+        await platform.record(namespace, name)
+        await platform.converge(namespace, name)
+
+    return body
+
+
+@command("migrate")
+@named
+@click.argument("percent", type=click.IntRange(0, 100))
+@click.option("--from-service", default=None, help="The old address: a Service of the namespace.")
+@click.option("--from-host", default=None, help="The old address: a DNS name.")
+@click.option("--port", type=int, default=80, show_default=True, help="The old address's port.")
+@click.option("--header", default=None, help="Requests with this header: always go to the model.")
+@click.option("--finish", is_flag=True, help="At 100 %: give the main route to the model alone.")
+@verb_options
+def migrate(key: str, percent: int, *, finish: bool, reason: str, wait: bool, **address: Any) -> Body:
+    """Share requests between the old address and the model; 0 switches back in one step."""
+    service, host = address["from_service"], address["from_host"]
+    old = External(port=address["port"], service=service, hostname=host) if service or host else None
+    split = Split(percent=percent, header=address["header"])
+    if finish:
+        return doing(key, edits.finish_migration, reason=reason, wait=wait)
+    return doing(key, lambda record, deed: edits.migrate(record, old, split, deed), reason=reason, wait=wait)

@@ -1,0 +1,97 @@
+"""The verbs that only look: status, history, why, diff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import click
+import msgspec
+
+from deploy import edits
+from deploy.cli.command import EXIT_CHANGES, Body, command, named, output_option, show, spec_file, split_key
+from deploy.diff import told
+from deploy.evidence import gather
+from deploy.lastlines import last_lines
+from deploy.operate import Platform
+from deploy.specfile import read_spec
+from deploy.status import status_of
+from deploy.why import why
+
+
+@command("diff")
+@spec_file
+def diff(file: Any) -> Body:
+    """Show what an apply would change, by a dry-run on the server. Exit code 5: something would."""
+    spec = read_spec(file.read())
+
+    async def body(platform: Platform) -> None:
+        deed = platform.deed("diff")
+        diffs = await platform.diff(spec.namespace, spec.name, lambda found: edits.apply(found, spec, deed))
+        text = told(diffs)
+        click.echo(text or "nothing would change")
+        if text:
+            raise SystemExit(EXIT_CHANGES)
+
+    return body
+
+
+@command("history")
+@named
+@output_option
+def history(key: str, output: str) -> Body:
+    """Show each applied spec with author, time and reason, and the audit trail."""
+
+    async def body(platform: Platform) -> None:
+        record = await platform.record(*split_key(key))
+        rows = [
+            {"revision": item.number, "at": item.at, "author": item.author, "reason": item.reason, "spec": item.spec}
+            for item in record.revisions
+        ]
+        audit = msgspec.to_builtins(record.audit)
+        show({"revisions": rows, "audit": audit}, output, rows, ("revision", "author", "reason"))
+
+    return body
+
+
+@command("status")
+@named
+@output_option
+def status(key: str, output: str) -> Body:
+    """Show a model's tracks, rollout and the steps left."""
+
+    async def body(platform: Platform) -> None:
+        found = msgspec.to_builtins(status_of(await platform.look(*split_key(key))))
+        if output == "table":
+            for field in ("state", "seldon", "operation", "rollout", "migration"):
+                if found[field]:
+                    click.echo(f"{field}: {found[field]}")
+        columns = ("role", "predictor", "revision", "wanted", "available", "endpoints", "service", "unready")
+        show(found, output, found["tracks"], columns)
+
+    return body
+
+
+@command("why")
+@named
+@output_option
+def why_command(key: str, output: str) -> Body:
+    """Say why a model does not serve, with the last log lines and what to do."""
+
+    async def body(platform: Platform) -> None:
+        look = await platform.look(*split_key(key))
+        findings = why(await gather(platform.cluster, look))
+        found = [msgspec.to_builtins(item) for item in findings]
+        if output != "table":
+            show(found, output, found, ())
+            return
+        async with aiohttp.ClientSession() as session:
+            for item in findings:
+                lines = await last_lines(session, platform.logs, look.record.namespace, item)
+                click.echo(f"{item.rule}: {item.about}\n    {item.found}\n  → {item.todo}")
+                if lines:
+                    click.echo("    | " + lines.replace("\n", "\n    | "))
+        if not findings:
+            click.echo(f"{key}: nothing found that would keep it from serving")
+
+    return body

@@ -1,0 +1,82 @@
+"""`milepost model rollout …`: a new version beside the old one, requests moved to it in steps."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from deploy import edits
+from deploy.cli.command import Body, command, doing, named, spec_file, verb_options
+from deploy.journal import Deed
+from deploy.record import Record, RolloutPlan, Thresholds
+from deploy.rollout import canary
+from deploy.spec import ModelSpec, Split
+from deploy.specfile import read_spec
+
+
+@command("start")
+@spec_file
+@click.option(
+    "--steps", default="10,25,50,100", show_default=True, help="Percent of requests, step by step; '' = none."
+)
+@click.option("--hold", type=float, default=60, show_default=True, help="Seconds that each step is held.")
+@click.option("--header", default=None, help="Requests with this header (always/never, or --header-value) go first.")
+@click.option("--header-value", default=None)
+@click.option("--cookie", default=None)
+@click.option("--judged/--unjudged", default=True, show_default=True, help="Judge error ratio and p99.")
+@click.option("--auto-promote/--no-auto-promote", default=True, show_default=True)
+@click.option("--error-ratio-max", type=float, default=0.05, show_default=True)
+@click.option("--p99-worse", type=float, default=1.5, show_default=True, help="Factor over the stable track.")
+@click.option("--requests-min", type=int, default=50, show_default=True)
+@click.option("--keep", type=float, default=0, show_default=True, help="Seconds the old version is kept running after.")
+@verb_options
+def start(file: Any, reason: str, wait: bool, **options: Any) -> Body:
+    """Start a canary; with --steps '' a blue/green switch."""
+    spec, plan = read_spec(file.read()), _plan(**options)
+    edit = functools.partial(_started, spec, plan)
+    return doing(spec.key, edit, reason=reason, wait=wait)
+
+
+def _started(spec: ModelSpec, plan: RolloutPlan, record: Record, deed: Deed) -> Record:
+    return edits.start_rollout(record, spec, plan, deed)
+
+
+def _plan(
+    *, steps: str, hold: float, header: str | None, header_value: str | None, cookie: str | None, judged: bool,
+    auto_promote: bool, error_ratio_max: float, p99_worse: float, requests_min: int, keep: float,
+) -> RolloutPlan:  # fmt: skip
+    limits = Thresholds(error_ratio_max=error_ratio_max, p99_worse=p99_worse, requests_min=requests_min)
+    options: dict[str, Any] = {
+        "judged": judged, "auto_promote": auto_promote, "keep_s": keep, "thresholds": limits,
+    }  # fmt: skip
+    if not steps:
+        return RolloutPlan(**options)
+    split = Split(header=header, header_value=header_value, cookie=cookie)
+    return canary(tuple(int(step) for step in steps.split(",")), hold, split=split, **options)
+
+
+def _simple(name: str, edit: Callable[[Record, Deed], Record], text: str) -> click.Command:
+    @command(name)
+    @named
+    @verb_options
+    def run(key: str, reason: str, wait: bool) -> Body:
+        return doing(key, edit, reason=reason, wait=wait)
+
+    run.help = text
+    return run
+
+
+rollout = click.Group(
+    "rollout",
+    help="Bring a new version up beside the old one and move requests to it in steps.",
+    commands=[
+        start,
+        _simple("pause", edits.pause, "Hold the rollout where it is."),
+        _simple("resume", edits.resume, "Let a paused rollout go on."),
+        _simple("promote", edits.promote, "Make the candidate the stable track now."),
+        _simple("abort", edits.abort, "Send everything back to the stable track and remove the candidate."),
+    ],
+)
