@@ -26,6 +26,7 @@ class Documents:
     offsets: Sequence[int]
     timestamps_ms: Sequence[int]
     next_offset: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,13 @@ class Batch:
     spans: dict[TopicPartition, Span]
     rows: int
     bytes: int
+
+    def bytes_by_topic(self) -> dict[str, int]:
+        """Return the bytes of the documents of each topic."""
+        sizes: dict[str, int] = {}
+        for partition, documents in self.parts:
+            sizes[partition.topic] = sizes.get(partition.topic, 0) + documents.bytes
+        return sizes
 
     def table(self) -> pa.Table:
         """Return the documents as a table of DOCUMENT_SCHEMA, one chunk a column; costly, so not on the event loop."""
@@ -62,7 +70,7 @@ class BatchBuilder:
             self._started_s = now_s
         self._parts.append((partition, documents))
         self.rows += len(documents.offsets)
-        self.bytes += sum(len(value) for value in documents.values if value is not None)
+        self.bytes += documents.bytes
 
     @property
     def full(self) -> bool:

@@ -22,8 +22,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-
 from logserver.batch import Batch, BatchBuilder, Documents
 from logserver.decode import Decoded, Decoder
 from logserver.errors import Fenced, Transient
@@ -34,6 +32,7 @@ from logserver.rejects import RejectBrake
 from logserver.settings import IngestSettings, KafkaSettings
 from logserver.sink import Delivery, Sink
 from logserver.status import Status
+from logserver.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ IDLE_POLL_S = 0.5
 DECODE_THREADS = 2
 # The client builds an object per document on the event loop: few at a time, so that heartbeats and HTTP get their turn.
 FETCH_ROWS_MAX = 4000
-LATENCY_SAMPLES = 100
 
 
 Result = TypeVar("Result")
@@ -78,6 +76,7 @@ class Ingest:
         self._decoder = decoder
         self._sink = sink
         self._metrics = metrics
+        self._tally = Tally(metrics, settings)
         self._status = status
         self._on_stored = on_stored
         self._brake = RejectBrake(ratio_max=settings.reject_ratio, window=settings.reject_window)
@@ -193,9 +192,9 @@ class Ingest:
             async with self._attempt:
                 if pending.generation != self._generation:
                     return  # its partitions were given back; the next owner reads it again
-                outcome = await self._try(delivery)
+                outcome = await self._try(pending, delivery)
             if isinstance(outcome, StoredBatch):
-                self._stored(pending, delivery, outcome)
+                self._stored(outcome)
                 return
             if outcome is None:
                 self._give_up(source)
@@ -204,11 +203,11 @@ class Ingest:
             await self._sleep_until_change(backoff_s)
             backoff_s = min(backoff_s * 2, self._settings.retry_backoff_max)
 
-    async def _try(self, delivery: Delivery) -> StoredBatch | Transient | None:
+    async def _try(self, pending: Pending, delivery: Delivery) -> StoredBatch | Transient | None:
         """Return what was stored, the error after which to try again, or None when the batch is not ours."""
         began = time.monotonic()
         try:
-            stored = await self._in_store_thread(lambda: self._sink.store(delivery))
+            stored = await self._in_store_thread(lambda: self._store_and_count(pending.batch, delivery))
         except Transient as error:
             return error
         except Fenced as error:
@@ -216,6 +215,11 @@ class Ingest:
             self._metrics.counter("fenced_total").inc()
             return None
         self._metrics.histogram("batch_seconds", "store").observe(time.monotonic() - began)
+        return stored
+
+    def _store_and_count(self, batch: Batch, delivery: Delivery) -> StoredBatch:
+        stored = self._sink.store(delivery)
+        self._tally.add(batch, delivery, stored, now_s=time.time())
         return stored
 
     def _give_up(self, source: KafkaSource) -> None:
@@ -232,31 +236,13 @@ class Ingest:
         self._status.problem = f"the store fails: {error}"
         self._metrics.counter("store_retries_total").inc()
 
-    def _stored(self, pending: Pending, delivery: Delivery, stored: StoredBatch) -> None:
+    def _stored(self, stored: StoredBatch) -> None:
         if not self._status.store_ok:
             log.warning("the store answers again")
         self._status.store_ok, self._status.problem = True, ""
         self._status.progressed()
         self._status.positions.update({p: span.next_offset for p, span in stored.spans.items()})
-        self._count(pending.batch, delivery, stored)
         self._on_stored(stored)
-
-    def _count(self, batch: Batch, delivery: Delivery, stored: StoredBatch) -> None:
-        metrics = self._metrics
-        metrics.counter("batches_total").inc()
-        for entry in stored.lines["topic"].value_counts().to_pylist():
-            metrics.counter("lines_total", entry["values"]).inc(entry["counts"])
-        metrics.counter("bytes_total", next(iter(batch.spans)).topic).inc(batch.bytes)
-        for entry in delivery.decoded.rejects["reason"].value_counts().to_pylist():
-            metrics.counter("rejects_total", entry["values"]).inc(entry["counts"])
-        if delivery.fresh is not None:
-            metrics.counter("duplicates_total").inc(delivery.fresh.duplicates)
-            metrics.counter("suspects_total").inc(delivery.fresh.suspects)
-        appended = stored.lines["appended_at"].cast("int64").to_numpy()
-        latency = metrics.histogram("visible_latency_seconds")
-        now_ms = time.time() * 1000
-        for sample in appended[np.linspace(0, len(appended) - 1, min(len(appended), LATENCY_SAMPLES), dtype=int)]:
-            latency.observe(max(0.0, (now_ms - int(sample)) / 1000))
 
     # --- the rest
 

@@ -235,6 +235,7 @@ def _documents(records: list[aiokafka.ConsumerRecord]) -> Documents:
         offsets=[record.offset for record in records],
         timestamps_ms=[record.timestamp for record in records],
         next_offset=records[-1].offset + 1,
+        bytes=sum(record.serialized_value_size for record in records if record.value is not None),
     )
 
 

@@ -49,6 +49,12 @@ TABLE: tuple[MetricDef, ...] = (
     MetricDef(Gauge, "paused", "1 while partitions are paused because the store is slow or down."),
     MetricDef(Gauge, "last_progress_timestamp_seconds", "When a batch was last stored or the partitions were drained."),
     MetricDef(
+        Gauge,
+        "node_last_line_timestamp_seconds",
+        "When the node was last heard of: the newest Kafka timestamp of its documents.",
+        ("node",),
+    ),
+    MetricDef(
         Counter, "offset_resets_total", "Times a stored position was no longer in the topic.", ("topic", "action")
     ),
     MetricDef(Counter, "rebalances_total", "Assignments taken."),
@@ -86,6 +92,10 @@ class Metrics:
     def histogram(self, name: str, *labels: str) -> Histogram:
         """Return the histogram of this name of the table, with label values in the table's order."""
         return self._get(Histogram, name, labels)
+
+    def drop(self, name: str, *labels: str) -> None:
+        """Stop showing one series of the table; nothing happens when it was never shown."""
+        self._instruments[name].remove(*labels)
 
     def _get(self, kind: type[Instrument], name: str, labels: tuple[str, ...]) -> Instrument:
         instrument = self._instruments[name]

@@ -63,6 +63,8 @@ class IngestSettings:
     retry_backoff_max: Seconds = setting(Seconds(10), "The longest pause between two tries to store a batch.")
     files_max: int = setting(200_000, "Files whose high-water marks are kept in memory.")
     recent_lines_max: int = setting(1_000_000, "Identities of lines kept in memory to recognise repeats.")
+    nodes_max: int = setting(5000, "Nodes of which the metrics show when they were last heard of.")
+    node_silence_max: Seconds = setting(Seconds(86_400), "A node silent for this long leaves the metrics.")
     drain_timeout: Seconds = setting(Seconds(20), "How long a rebalance or a stop waits for batches in flight.")
 
 
