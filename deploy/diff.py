@@ -53,6 +53,11 @@ def compare(before: Body | None, after: Body) -> ObjectDiff:
     return ObjectDiff(kind, name, "change" if changes else "keep", changes)
 
 
+def differences(before: Body, after: Body) -> Iterator[Change]:
+    """Yield every field in which two documents differ."""
+    return _changes(before, after)
+
+
 def told(diffs: Iterable[ObjectDiff]) -> str:
     """Return the diffs as text for a terminal; an empty text when nothing would change."""
     lines: list[str] = []

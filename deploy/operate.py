@@ -18,15 +18,19 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from deploy import proposals
 from deploy.cluster import Cluster
 from deploy.converge import Converger
 from deploy.diff import ObjectDiff, compare
-from deploy.errors import Absent
+from deploy.errors import Absent, Refusal, Refused
+from deploy.gate import Gate
 from deploy.journal import Deed
 from deploy.lastlines import Logs
+from deploy.proposals import Wish
 from deploy.record import Record
 from deploy.seen import ROUTE_KINDS, Seen
 from deploy.settings import Cluster as ClusterSettings
+from deploy.spec import ModelSpec
 from deploy.steps import Step, Wanted, plan
 from deploy.store import Edit, Store
 from deploy.wanted import wanted
@@ -65,19 +69,30 @@ class Platform:
         *,
         author: str,
         logs: Logs,
+        gate: Gate | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.cluster = cluster
         self.store = Store(cluster)
         self.converger = converger
-        self.author = author
+        # In an environment with a policy the author is whom the cluster knows, whatever a variable says.
+        self.author = gate.caller.name if gate else author
         self.logs = logs
+        self.gate = gate
         self._renderer = renderer
         self._now = now
 
     def deed(self, reason: str = "", *, atomic: bool = False) -> Deed:
         """Return a new deed of this author, now."""
         return Deed(self.author, self._now(), reason, secrets.token_hex(6), atomic)
+
+    def place(self, namespace: str) -> str:
+        """Return the environment's namespace for that of a spec or a command. Raises Refused when it has none."""
+        return self.gate.environment.place(namespace) if self.gate else namespace
+
+    def here(self, spec: ModelSpec) -> ModelSpec:
+        """Return the spec in its namespace of the environment."""
+        return replace(spec, namespace=self.place(spec.namespace))
 
     async def record(self, namespace: str, name: str) -> Record:
         """Return the record of a model that exists or once did. Raises Absent."""
@@ -96,12 +111,40 @@ class Platform:
     async def submit(self, namespace: str, name: str, edit: Edit, *, checked: bool = True) -> Record:
         """Write a verb down, after everything that can be refused was tried. Raises PlatformError.
 
-        Where the record changes between the check and the write, the edit is done on the newer record.
+        Where the record changes between the check and the write, the edit is done on the newer record, and passes the
+        gate of the environment again.
         """
+        edit = self._admitted(edit)
         if checked:
             stored = await self.store.load(namespace, name)
             await self._check(edit(stored.record))
         return (await self.store.change(namespace, name, edit)).record
+
+    async def propose(self, namespace: str, name: str, wish: Wish, reason: str) -> Record:
+        """Write a wish down that waits for the environment's approvals, after everything that can be refused was tried.
+
+        Refused where nothing has to be approved: it can be done at once.
+        """
+        needed = self.gate.needed(wish.verb) if self.gate else 0
+        if not needed:
+            where = f"environment {self.gate.environment.name}" if self.gate else "what is no environment (--env)"
+            raise Refused([Refusal("operation", wish.verb, f"it needs no approval in {where}: do it at once")])
+        deed = self.deed(reason)
+        stored = await self.store.load(namespace, name)
+        proposed = proposals.propose(stored.record, wish, deed, needed=needed)
+        if proposed.proposal is not None:
+            await self._check(proposals.carried_out(stored.record, proposed.proposal, deed))
+        edit: Edit = lambda record: proposals.propose(record, wish, deed, needed=needed)  # noqa: E731 - the edit itself
+        return await self.submit(namespace, name, edit, checked=False)
+
+    def approval(self, proposal_id: str, deed: Deed) -> Edit:
+        """Return the edit that approves a proposal, as often as the environment's policy asks for now."""
+
+        def edit(record: Record) -> Record:
+            asked = self.gate.needed(record.proposal.verb) if self.gate and record.proposal else 0
+            return proposals.approve(record, proposal_id, deed, needed=asked)
+
+        return edit
 
     async def converge(self, namespace: str, name: str) -> Record:
         """Carry out what is written down, until it is done, paused or failed. Raises PlatformError."""
@@ -122,6 +165,10 @@ class Platform:
         kept = {item.address for item in bodies}
         gone = sorted(seen.objects - kept)
         return diffs + [ObjectDiff(kind, found, "remove") for _, kind, _, found in gone]
+
+    def _admitted(self, edit: Edit) -> Edit:
+        gate = self.gate
+        return edit if gate is None else lambda record: gate.admit(record, edit(record))
 
     async def _check(self, record: Record) -> None:
         if record.stable is None or record.deleting:

@@ -148,17 +148,32 @@ class Operation(msgspec.Struct, frozen=True):
     ended: float = 0.0
 
 
+class Vote(msgspec.Struct, frozen=True):
+    """One approval: by whom, when and why."""
+
+    author: str
+    at: float
+    reason: str
+
+
 class Proposal(msgspec.Struct, frozen=True):
-    """An apply or rollout that waits for approvals; nothing of it is wanted yet. `plan` None means in place."""
+    """A change that waits for approvals; nothing of it is wanted yet.
+
+    `verb` is what would be done: create or apply `spec`, a rollout of it by `plan`, or delete. `base` is the revision
+    that was stable when it was proposed (0: none): on any other it is stale. `origin` says where the spec comes from.
+    """
 
     id: str
-    spec: Document
+    verb: str
+    spec: Document | None
     plan: RolloutPlan | None
     author: str
     at: float
     reason: str
     needed: int
-    approvers: tuple[str, ...] = ()
+    base: int = 0
+    origin: str = ""
+    votes: tuple[Vote, ...] = ()
 
 
 class AuditEntry(msgspec.Struct, frozen=True):

@@ -11,11 +11,16 @@ import aiohttp
 from deploy.cluster import Cluster
 from deploy.converge import Converger, Operations, Progress
 from deploy.figures import Judge, PrometheusFigures
+from deploy.gate import Gate
 from deploy.lastlines import Logs
 from deploy.lock import LockSettings
 from deploy.operate import Platform, SpecRenderer
+from deploy.policy import Environments, chosen, gate_of, reached
 from deploy.settings import Cluster as ClusterSettings
 from milepost.kube import KubeClient, KubeSettings
+
+Settings = Mapping[str, Any]
+"""Group name → its settings, as `milepost.settings.load` returns them for `GROUPS`."""
 
 GROUPS: Mapping[str, type] = {
     "kube": KubeSettings,
@@ -24,25 +29,33 @@ GROUPS: Mapping[str, type] = {
     "lock": LockSettings,
     "judge": Judge,
     "logs": Logs,
+    "environments": Environments,
 }
 
 
 @contextlib.asynccontextmanager
 async def opened(
-    settings: Mapping[str, Any], *, author: str, progress: Callable[[Progress], None] = lambda _: None
+    settings: Settings, *, author: str, progress: Callable[[Progress], None] = lambda _: None
 ) -> AsyncIterator[Platform]:
-    """Yield the platform of these settings; its connections are closed at the end. Raises KubeConfigError."""
-    async with KubeClient.load(settings=settings["kube"]) as kube, aiohttp.ClientSession() as session:
-        yield platform_of(settings, kube, session, author=author, progress=progress)
+    """Yield the platform of these settings; its connections are closed at the end.
+
+    Raises KubeConfigError, SettingsError, and PlatformError when the policy of the environment cannot be had.
+    """
+    environment = chosen(settings["environments"])
+    reach = reached(settings["kube"], environment)
+    async with KubeClient.load(settings=reach) as kube, aiohttp.ClientSession() as session:
+        gate = await gate_of(environment, Cluster(kube))
+        yield platform_of(settings, kube, session, author=author, progress=progress, gate=gate)
 
 
 def platform_of(
-    settings: Mapping[str, Any],
+    settings: Settings,
     kube: KubeClient,
     session: aiohttp.ClientSession,
     *,
     author: str,
     progress: Callable[[Progress], None] = lambda _: None,
+    gate: Gate | None = None,
 ) -> Platform:
     """Return the platform that acts through this client."""
     cluster = Cluster(kube)
@@ -56,4 +69,4 @@ def platform_of(
         lock=settings["lock"],
         progress=progress,
     )
-    return Platform(cluster, renderer, converger, author=author, logs=settings["logs"])
+    return Platform(cluster, renderer, converger, author=author, logs=settings["logs"], gate=gate)

@@ -40,7 +40,7 @@ def from_document(document: Any) -> ModelSpec:
     try:
         return msgspec.convert(document, ModelSpec)
     except msgspec.ValidationError as error:
-        raise Refused([_refusal(str(error), document)]) from error
+        raise Refused([refusal_of(str(error), document)]) from error
 
 
 def to_document(spec: ModelSpec) -> dict[str, Any]:
@@ -60,7 +60,8 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "ModelSpec"} | schema
 
 
-def _refusal(message: str, document: Any) -> Refusal:
+def refusal_of(message: str, document: Any) -> Refusal:
+    """Return what a message of msgspec says about a document: the field, the value found there and the rule."""
     match = _WHERE.match(message)
     rule, path = (match["rule"], match["path"] or "$") if match else (message, "$")
     unknown = re.search(r"unknown field `([^`]+)`|missing required field `([^`]+)`", rule)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import click
 
+from deploy.cli.approval import approve, promote_to, proposal, propose, propose_delete, reject
 from deploy.cli.change import apply, converge, create, delete, migrate, restart, rollback, scale
 from deploy.cli.look import diff, history, status, why_command
 from deploy.cli.rollout import rollout
@@ -23,5 +24,6 @@ model = click.Group(
     commands=[
         create, apply, diff, delete, scale, restart, rollback, converge, migrate, rollout,
         history, status, why_command,
+        promote_to, propose, propose_delete, proposal, approve, reject,
     ],
 )  # fmt: skip

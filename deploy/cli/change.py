@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import click
 
 from deploy import edits
-from deploy.cli.command import Body, command, doing, named, spec_file, split_key, verb_options
+from deploy.cli.command import Body, at, command, doing, doing_spec, named, spec_file, verb_options
 from deploy.errors import Refusal, Refused
 from deploy.journal import Deed
 from deploy.operate import Platform
@@ -24,12 +23,12 @@ def create(file: Any, reason: str, wait: bool) -> Body:
     """Deploy a model that does not exist yet."""
     spec = read_spec(file.read())
 
-    def edit(record: Record, deed: Deed) -> Record:
+    def edit(record: Record, here: ModelSpec, deed: Deed) -> Record:
         if record.stable is not None:
-            raise Refused([Refusal("name", spec.key, "it exists already: `milepost model apply` changes it")])
-        return edits.apply(record, spec, deed, verb="create")
+            raise Refused([Refusal("name", record.key, "it exists already: `milepost model apply` changes it")])
+        return edits.apply(record, here, deed, verb="create")
 
-    return doing(spec.key, edit, reason=reason, wait=wait)
+    return doing_spec(spec, edit, reason=reason, wait=wait)
 
 
 @command("apply")
@@ -38,13 +37,7 @@ def create(file: Any, reason: str, wait: bool) -> Body:
 @click.option("--atomic", is_flag=True, help="Go back to the revision before when it does not become ready.")
 def apply(file: Any, reason: str, wait: bool, atomic: bool) -> Body:
     """Deploy a model or change it in place."""
-    spec = read_spec(file.read())
-    edit = functools.partial(_applied, spec)
-    return doing(spec.key, edit, reason=reason, wait=wait, atomic=atomic)
-
-
-def _applied(spec: ModelSpec, record: Record, deed: Deed) -> Record:
-    return edits.apply(record, spec, deed)
+    return doing_spec(read_spec(file.read()), edits.apply, reason=reason, wait=wait, atomic=atomic)
 
 
 @command("delete")
@@ -56,10 +49,10 @@ def delete(key: str, reason: str, wait: bool, purge: bool) -> Body:
     gone = doing(key, edits.delete, reason=reason, wait=wait or purge)
 
     async def body(platform: Platform) -> None:
-        await platform.record(*split_key(key))
+        await platform.record(*at(platform, key))
         await gone(platform)
         if purge:
-            await platform.store.purge(*split_key(key))
+            await platform.store.purge(*at(platform, key))
 
     return body
 
@@ -94,11 +87,10 @@ def rollback(key: str, to: int | None, reason: str, wait: bool) -> Body:
 @named
 def converge(key: str) -> Body:
     """Go on with whatever is written down: after a crash, or after --no-wait."""
-    namespace, name = split_key(key)
 
     async def body(platform: Platform) -> None:
-        await platform.record(namespace, name)
-        await platform.converge(namespace, name)
+        await platform.record(*at(platform, key))
+        await platform.converge(*at(platform, key))
 
     return body
 

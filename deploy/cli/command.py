@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import functools
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from deploy.errors import Absent, Broken, Busy, PlatformError, Refused, Unavaila
 from deploy.journal import Deed
 from deploy.operate import Platform, local_author
 from deploy.record import Record
-from deploy.session import GROUPS, opened
+from deploy.session import GROUPS, Settings, opened
+from deploy.spec import ModelSpec
+from deploy.store import Edit
 from milepost.kube import KubeConfigError
 from milepost.settings import SettingsError, add_options, load
 
@@ -31,34 +33,48 @@ EXIT_CODES: dict[type[PlatformError], int] = {Absent: 3, Busy: 4, Unavailable: 4
 EXIT_CHANGES = 5
 
 Body = Callable[[Platform], Awaitable[Any]]
+SettingsBody = Callable[[Settings], Awaitable[None]]
 
 
 def command(name: str) -> Callable[[Callable[..., Body]], click.Command]:
     """Make a click command of a function that takes its own options and returns what to do with a platform."""
 
-    def decorate(function: Callable[..., Body]) -> click.Command:
-        @functools.wraps(function)
-        def run(config: Path | None, **options: Any) -> None:
-            names = {
-                f"{item}_{field}"
-                for item, cls in GROUPS.items()
-                for field in (one.name for one in dataclasses.fields(cls))
-            }
-            flags = {key: value for key, value in options.items() if key in names}
-            own = {key: value for key, value in options.items() if key not in names}
-            _run(function(**own), flags, config)
+    def of_settings(verb: Callable[[], Body]) -> SettingsBody:
+        async def body(settings: Settings) -> None:
+            act = verb()
+            async with opened(settings, author=local_author(), progress=tell) as platform:
+                await act(platform)
 
-        return click.command(name)(add_options(GROUPS)(run))
+        return body
 
-    return decorate
+    return lambda function: _command(name, function, of_settings)
 
 
-def _run(body: Body, flags: dict[str, str | None], config: Path | None) -> None:
-    async def inside() -> Any:
-        settings = load(GROUPS, flags=flags, env=os.environ, file=config)
-        async with opened(settings, author=local_author(), progress=_print) as platform:
-            return await body(platform)
+def settings_command(name: str) -> Callable[[Callable[..., SettingsBody]], click.Command]:
+    """Make a click command of a function whose result opens the platforms it needs itself."""
+    return lambda function: _command(name, function, lambda verb: verb())
 
+
+def _command(name: str, function: Callable[..., Any], body_of: Callable[[Any], SettingsBody]) -> click.Command:
+    names = {f"{group}_{field.name}" for group, cls in GROUPS.items() for field in dataclasses.fields(cls)}
+
+    @functools.wraps(function)
+    def run(config: Path | None, env: str | None, **options: Any) -> None:
+        flags = {key: value for key, value in options.items() if key in names}
+        own = {key: value for key, value in options.items() if key not in names}
+        if env is not None:
+            flags["environments_name"] = env
+
+        async def inside() -> None:
+            settings = load(GROUPS, flags=flags, env=os.environ, file=config)
+            await body_of(functools.partial(function, **own))(settings)
+
+        _run(inside)
+
+    return click.command(name)(_env(add_options(GROUPS)(run)))
+
+
+def _run(inside: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
         asyncio.run(inside())
     except (SettingsError, KubeConfigError) as error:
@@ -70,13 +86,24 @@ def _run(body: Body, flags: dict[str, str | None], config: Path | None) -> None:
         raise SystemExit(EXIT_CODES.get(type(error), 1)) from error
 
 
-def _print(progress: Progress) -> None:
+def tell(progress: Progress) -> None:
+    """Print a line of progress."""
     click.echo(f"{progress.record.key}: {progress.message}", err=True)
+
+
+def _env(function: Callable[..., Any]) -> Callable[..., Any]:
+    told = "The environment, of those in environments.file: its cluster, its namespaces, its policy."
+    return click.option("--env", default=None, metavar="NAME", help=told)(function)
 
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument that says which model."""
-    return click.argument("key", metavar="NAMESPACE/NAME")(function)
+    return click.argument("key", metavar="NAMESPACE/NAME", callback=_checked_key)(function)
+
+
+def _checked_key(_: click.Context, __: click.Parameter, key: str) -> str:
+    split_key(key)
+    return key
 
 
 def verb_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,19 +126,51 @@ def split_key(key: str) -> tuple[str, str]:
     return namespace, name
 
 
+def at(platform: Platform, key: str) -> tuple[str, str]:
+    """Return (namespace, name) where the model is in the platform's environment."""
+    namespace, name = split_key(key)
+    return platform.place(namespace), name
+
+
 def doing(key: str, edit: Callable[[Record, Deed], Record], *, reason: str, wait: bool, atomic: bool = False) -> Body:
     """Return what writes an edit of the record down and, with `wait`, carries it out."""
-    namespace, name = split_key(key)
 
     async def body(platform: Platform) -> None:
         deed = platform.deed(reason, atomic=atomic)
-        record = await platform.submit(namespace, name, lambda found: edit(found, deed))
-        if wait and (record.active or record.rollout is not None or record.deleting):
-            record = await platform.converge(namespace, name)
-        if record.operation is not None:
-            click.echo(f"{key}: {record.operation.verb} {record.operation.state} {record.operation.message}".rstrip())
+        await submitted(platform, key, lambda record: edit(record, deed), wait=wait)
 
     return body
+
+
+def doing_spec(
+    spec: ModelSpec,
+    edit: Callable[[Record, ModelSpec, Deed], Record],
+    *,
+    reason: str,
+    wait: bool,
+    atomic: bool = False,
+) -> Body:
+    """Return the same for an edit with a spec, which goes to its namespace of the platform's environment."""
+
+    async def body(platform: Platform) -> None:
+        deed, here = platform.deed(reason, atomic=atomic), platform.here(spec)
+        await submitted(platform, spec.key, lambda record: edit(record, here, deed), wait=wait)
+
+    return body
+
+
+async def submitted(platform: Platform, key: str, edit: Edit, *, wait: bool) -> None:
+    """Write an edit down, carry it out with `wait`, and say how it ended."""
+    await followed(platform, await platform.submit(*at(platform, key), edit), wait=wait)
+
+
+async def followed(platform: Platform, record: Record, *, wait: bool) -> None:
+    """Carry out what a record asks for, with `wait`, and say how it ended."""
+    if wait and (record.active or record.rollout is not None or record.deleting):
+        record = await platform.converge(record.namespace, record.name)
+    operation = record.operation
+    if operation is not None:
+        click.echo(f"{record.key}: {operation.verb} {operation.state} {operation.message}".rstrip())
 
 
 def show(document: Any, output: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

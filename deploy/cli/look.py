@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from deploy import edits
-from deploy.cli.command import EXIT_CHANGES, Body, command, named, output_option, show, spec_file, split_key
+from deploy.cli.command import EXIT_CHANGES, Body, at, command, named, output_option, show, spec_file
 from deploy.diff import told
 from deploy.evidence import gather
 from deploy.lastlines import last_lines
@@ -26,8 +26,8 @@ def diff(file: Any) -> Body:
     spec = read_spec(file.read())
 
     async def body(platform: Platform) -> None:
-        deed = platform.deed("diff")
-        diffs = await platform.diff(spec.namespace, spec.name, lambda found: edits.apply(found, spec, deed))
+        deed, here = platform.deed("diff"), platform.here(spec)
+        diffs = await platform.diff(here.namespace, here.name, lambda found: edits.apply(found, here, deed))
         text = told(diffs)
         click.echo(text or "nothing would change")
         if text:
@@ -43,7 +43,7 @@ def history(key: str, output: str) -> Body:
     """Show each applied spec with author, time and reason, and the audit trail."""
 
     async def body(platform: Platform) -> None:
-        record = await platform.record(*split_key(key))
+        record = await platform.record(*at(platform, key))
         rows = [
             {"revision": item.number, "at": item.at, "author": item.author, "reason": item.reason, "spec": item.spec}
             for item in record.revisions
@@ -61,7 +61,7 @@ def status(key: str, output: str) -> Body:
     """Show a model's tracks, rollout and the steps left."""
 
     async def body(platform: Platform) -> None:
-        found = msgspec.to_builtins(status_of(await platform.look(*split_key(key))))
+        found = msgspec.to_builtins(status_of(await platform.look(*at(platform, key))))
         if output == "table":
             for field in ("state", "seldon", "operation", "rollout", "migration"):
                 if found[field]:
@@ -79,7 +79,7 @@ def why_command(key: str, output: str) -> Body:
     """Say why a model does not serve, with the last log lines and what to do."""
 
     async def body(platform: Platform) -> None:
-        look = await platform.look(*split_key(key))
+        look = await platform.look(*at(platform, key))
         findings = why(await gather(platform.cluster, look))
         found = [msgspec.to_builtins(item) for item in findings]
         if output != "table":

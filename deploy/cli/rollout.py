@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from deploy import edits
-from deploy.cli.command import Body, command, doing, named, spec_file, verb_options
+from deploy.cli.command import Body, command, doing, doing_spec, named, spec_file, verb_options
+from deploy.errors import Refusal, Refused
 from deploy.journal import Deed
 from deploy.record import Record, RolloutPlan, Thresholds
 from deploy.rollout import canary
@@ -17,37 +17,31 @@ from deploy.spec import ModelSpec, Split
 from deploy.specfile import read_spec
 
 
-@command("start")
-@spec_file
-@click.option(
-    "--steps", default="10,25,50,100", show_default=True, help="Percent of requests, step by step; '' = none."
-)
-@click.option("--hold", type=float, default=60, show_default=True, help="Seconds that each step is held.")
-@click.option("--header", default=None, help="Requests with this header (always/never, or --header-value) go first.")
-@click.option("--header-value", default=None)
-@click.option("--cookie", default=None)
-@click.option("--judged/--unjudged", default=True, show_default=True, help="Judge error ratio and p99.")
-@click.option("--auto-promote/--no-auto-promote", default=True, show_default=True)
-@click.option("--error-ratio-max", type=float, default=0.05, show_default=True)
-@click.option("--p99-worse", type=float, default=1.5, show_default=True, help="Factor over the stable track.")
-@click.option("--requests-min", type=int, default=50, show_default=True)
-@click.option("--keep", type=float, default=0, show_default=True, help="Seconds the old version is kept running after.")
-@verb_options
-def start(file: Any, reason: str, wait: bool, **options: Any) -> Body:
-    """Start a canary; with --steps '' a blue/green switch."""
-    spec, plan = read_spec(file.read()), _plan(**options)
-    edit = functools.partial(_started, spec, plan)
-    return doing(spec.key, edit, reason=reason, wait=wait)
+def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `plan_of` makes a plan of."""
+    options = (
+        click.option("--steps", default="10,25,50,100", help="Percent of requests, step by step; '' = none."),
+        click.option("--hold", type=float, default=60, help="Seconds that each step is held."),
+        click.option("--header", default=None, help="Requests with this header (always/never, or its value) go first."),
+        click.option("--header-value", default=None, help="The value that the header must have."),
+        click.option("--cookie", default=None, help="Requests with this cookie (always/never) go first."),
+        click.option("--judged/--unjudged", default=True, help="Judge error ratio and p99."),
+        click.option("--auto-promote/--no-auto-promote", default=True, help="Promote after the last step."),
+        click.option("--error-ratio-max", type=float, default=0.05, help="Largest ratio of failed requests."),
+        click.option("--p99-worse", type=float, default=1.5, help="Factor over the stable track."),
+        click.option("--requests-min", type=int, default=50, help="Fewer requests are not judged."),
+        click.option("--keep", type=float, default=0, help="Seconds the old version is kept running after."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
-def _started(spec: ModelSpec, plan: RolloutPlan, record: Record, deed: Deed) -> Record:
-    return edits.start_rollout(record, spec, plan, deed)
-
-
-def _plan(
+def plan_of(
     *, steps: str, hold: float, header: str | None, header_value: str | None, cookie: str | None, judged: bool,
     auto_promote: bool, error_ratio_max: float, p99_worse: float, requests_min: int, keep: float,
 ) -> RolloutPlan:  # fmt: skip
+    """Return the plan that these options say. Raises Refused."""
     limits = Thresholds(error_ratio_max=error_ratio_max, p99_worse=p99_worse, requests_min=requests_min)
     options: dict[str, Any] = {
         "judged": judged, "auto_promote": auto_promote, "keep_s": keep, "thresholds": limits,
@@ -55,7 +49,28 @@ def _plan(
     if not steps:
         return RolloutPlan(**options)
     split = Split(header=header, header_value=header_value, cookie=cookie)
-    return canary(tuple(int(step) for step in steps.split(",")), hold, split=split, **options)
+    return canary(_percents(steps), hold, split=split, **options)
+
+
+def _percents(steps: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(step) for step in steps.split(","))
+    except ValueError as error:
+        raise Refused([Refusal("steps", steps, "percentages are whole numbers with commas between them")]) from error
+
+
+@command("start")
+@spec_file
+@plan_options
+@verb_options
+def start(file: Any, reason: str, wait: bool, **options: Any) -> Body:
+    """Start a canary; with --steps '' a blue/green switch."""
+    spec, plan = read_spec(file.read()), plan_of(**options)
+
+    def edit(record: Record, here: ModelSpec, deed: Deed) -> Record:
+        return edits.start_rollout(record, here, plan, deed)
+
+    return doing_spec(spec, edit, reason=reason, wait=wait)
 
 
 def _simple(name: str, edit: Callable[[Record, Deed], Record], text: str) -> click.Command:

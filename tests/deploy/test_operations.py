@@ -28,7 +28,7 @@ COMMAND_S = 120
 class Cli:
     """The real command in a process of its own, against one namespace, as one user."""
 
-    def __init__(self, kubeconfig: Path, folder: Path, namespace: str, settle: str = "1s") -> None:
+    def __init__(self, kubeconfig: Path, folder: Path, namespace: str, settle: str = "1s", **env: str) -> None:
         self.namespace = namespace
         self.key = f"{namespace}/mnist"
         self._folder = folder
@@ -39,6 +39,7 @@ class Cli:
             "MILEPOST_OPERATIONS_ROUTE_SETTLE": settle,
             "MILEPOST_LOCK_DURATION": "1s",
             "MILEPOST_AUTHOR": "ada",
+            **env,
         }
 
     def spec(self, version: str, replicas: int = 1, more: str = "") -> str:

@@ -1,0 +1,90 @@
+"""The gate of an environment: every change of a record passes it, in the command line as in the API server.
+
+What is asked is read off the record itself: the verbs that an edit adds to the audit trail, and the specs that would
+newly run. So no verb has to remember to ask, and one written later is asked about as well. The gate runs inside the
+compare-and-swap, on the record that is really replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from deploy.edits import spec_of
+from deploy.environments import OPERATIONS, Environment, Request, approvals_needed, may_approve, refusals
+from deploy.errors import Refusal, Refused
+from deploy.record import Record
+from deploy.spec import ModelSpec
+from deploy.specfile import from_document
+from milepost.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One environment's policy, for one caller as the cluster knows them."""
+
+    environment: Environment
+    caller: Caller
+
+    def admit(self, before: Record, after: Record) -> Record:
+        """Return `after` when the environment allows what changed. Raises Refused with every reason."""
+        faults = tuple(dict.fromkeys(self._faults(before, after)))
+        if faults:
+            raise Refused(faults)
+        return after
+
+    def needed(self, operation: str) -> int:
+        """Return how many approvals an operation needs here."""
+        return max((rule.needed for rule in approvals_needed(self.environment, operation)), default=0)
+
+    def _faults(self, before: Record, after: Record) -> Iterator[Refusal]:
+        # The trail only grows here; what is too long is cut when the record is stored.
+        verbs = [entry.verb for entry in after.audit[len(before.audit) :]]
+        if "approve" in verbs:
+            yield from self._approval(before, after)
+        elif "reject" in verbs:
+            if before.proposal is not None and before.proposal.author != self.caller.name:
+                yield from may_approve(self.environment, self._request(after, before.proposal.verb))
+        elif "propose" in verbs:
+            if after.proposal is not None:
+                specs = (from_document(after.proposal.spec),) if after.proposal.spec else ()
+                asked = self._request(after, after.proposal.verb, specs=specs, approved=True)
+                yield from refusals(self.environment, asked)
+        else:
+            newly = tuple(_new_specs(before, after))
+            for verb in verbs:
+                if verb in OPERATIONS:
+                    yield from refusals(self.environment, self._request(after, verb, specs=newly))
+
+    def _approval(self, before: Record, after: Record) -> Iterator[Refusal]:
+        if before.proposal is None:
+            return
+        verb = before.proposal.verb
+        yield from may_approve(self.environment, self._request(after, verb))
+        given = {vote.author for vote in before.proposal.votes} | {self.caller.name}
+        if after.proposal is None and len(given) < self.needed(verb):
+            rule = f"{verb} in {self.environment.name} needs {self.needed(verb)} (approvals.needed)"
+            yield Refusal("approvals", len(given), rule)
+        # Who proposed it was asked then; what it may ask for is asked again, since the policy may be stricter now.
+        limits = Environment(name=self.environment.name, limits=self.environment.limits)
+        yield from refusals(limits, self._request(after, verb, specs=tuple(_new_specs(before, after))))
+
+    def _request(
+        self, record: Record, operation: str, *, specs: tuple[ModelSpec, ...] = (), approved: bool = False
+    ) -> Request:
+        return Request(
+            operation=operation,
+            namespace=record.namespace,
+            caller=self.caller.name,
+            groups=self.caller.groups,
+            specs=specs,
+            approved=approved,
+        )
+
+
+def _new_specs(before: Record, after: Record) -> Iterator[ModelSpec]:
+    known = set(before.tracks)
+    candidate = after.rollout.candidate if after.rollout else None
+    for track in (after.stable, candidate):
+        if track is not None and track not in known and not after.deleting:
+            yield spec_of(after, track)
