@@ -3,6 +3,10 @@
 The page is plain modules without a build step. It may ask the exporter (`/exporter/…`) and the platform
 (`/platform/…`) through this server, with the caller's own token, so that a browser needs one address and no
 cross-origin rules; those programs check the token themselves. A program that is not configured answers 404.
+
+Without tokens (loopback only) any page that the reader's browser has open could send a change to this address, so a
+change is passed on only for a page of this origin: `Sec-Fetch-Site` says which one asks (Fetch Metadata), and where a
+browser does not send it, `Origin` against `Host`. Programs send neither and are not concerned.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from fastapi import FastAPI, Request, Response
@@ -38,6 +43,7 @@ class UiSettings:
     platform_url: str = setting("", "The model platform, for states and rollouts in the web UI: http://host:port.")
     body_max: Bytes = setting(Bytes(2**20), "The largest request the web UI may pass on.")
     timeout: Seconds = setting(Seconds(60), "How long a neighbour may be silent.")
+    lines_max: int = setting(50_000, "Lines a tab of the web UI keeps; what is left out is said.")
 
 
 def add_web_ui(app: FastAPI, settings: UiSettings) -> None:
@@ -48,8 +54,9 @@ def add_web_ui(app: FastAPI, settings: UiSettings) -> None:
         return RedirectResponse("/ui/")
 
     @app.get("/ui/config.json", include_in_schema=False)
-    async def config() -> dict[str, bool]:
-        return {"exporter": bool(settings.exporter_url), "platform": bool(settings.platform_url)}
+    async def config() -> dict[str, bool | int]:
+        neighbours = {"exporter": bool(settings.exporter_url), "platform": bool(settings.platform_url)}
+        return {**neighbours, "lines_max": settings.lines_max}
 
     _add_neighbour(app, "exporter", settings.exporter_url, settings, ["GET"])
     _add_neighbour(app, "platform", settings.platform_url, settings, ["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -70,9 +77,19 @@ def _add_neighbour(app: FastAPI, name: str, url: str, settings: UiSettings, meth
     async def pass_on(request: Request, path: str) -> Response:
         if not url:
             raise Problem(404, f"the {name} is not configured; set ui.{name}_url", slug="not-configured")
-        return await _pass_on(request, f"{url.rstrip('/')}/{path}", name, settings)
+        if request.method != "GET" and _foreign(request):
+            raise Problem(403, f"a page of another origin may not change anything at the {name}", slug="foreign-origin")
+        return await _pass_on(request, f"{url.rstrip('/')}/{quote(path)}", name, settings)
 
     app.add_api_route(f"/{name}/{{path:path}}", pass_on, methods=methods, include_in_schema=False)
+
+
+def _foreign(request: Request) -> bool:
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
 
 
 async def _pass_on(request: Request, url: str, name: str, settings: UiSettings) -> Response:

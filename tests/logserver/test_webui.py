@@ -65,7 +65,33 @@ async def test_a_neighbour_is_asked_with_the_callers_token_and_without_cookies()
                 "cookie": False,
             }
         async with session.get(f"{url}/ui/config.json") as response:
-            assert await response.json() == {"exporter": True, "platform": False}
+            assert await response.json() == {"exporter": True, "platform": False, "lines_max": 50_000}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://ui.example"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://milepost.example", "Host": "milepost.example"}, 200),
+    ],
+)
+async def test_only_pages_of_this_origin_may_change_something(headers: dict[str, str], status: int) -> None:
+    async with neighbour() as platform, ui(UiSettings(platform_url=platform)) as (session, url):
+        async with session.post(f"{url}/platform/api/v1/models", headers=headers) as response:
+            assert response.status == status
+        async with session.get(f"{url}/platform/api/v1/models", headers=headers) as response:
+            assert response.status == 200
+
+
+async def test_a_path_stays_a_path() -> None:
+    async with neighbour() as platform, ui(UiSettings(platform_url=platform)) as (session, url):
+        answer = await session.get(f"{url}/platform/api/v1/models%3Fnamespace=a")
+        assert answer.status == 404
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ const THEME_KEY = "milepost-theme";
 const HEALTH_MS = 10_000;
 
 let page = null;
-let config = { exporter: false, platform: false };
+let config = { exporter: false, platform: false, lines_max: 50_000 };
 
 // Hash routes: #/models, #/models/NAMESPACE/NAME, #/logs, each with ?query.
 function route() {
@@ -17,7 +17,7 @@ function route() {
   const [, name = "models", namespace, model] = path.split("/").map(decodeURIComponent);
   const root = document.getElementById("main");
   page?.close();
-  if (name === "logs") page = new LogsPage(root, query);
+  if (name === "logs") page = new LogsPage(root, query, { linesMax: config.lines_max });
   else if (namespace && model) page = new ModelPage(root, { namespace, model, query, config });
   else page = new ModelsPage(root, config);
   for (const link of document.querySelectorAll("nav a")) {

@@ -1,41 +1,100 @@
-// Small charts from [time in ms, value] points: a spark for a table, a panel with a last value and marks.
+// Small charts from [time in ms, value] points. A value of null is unknown: the line breaks there and is never zero.
 
-import { el, svgTitle } from "./dom.js";
-import { clock } from "./format.js";
+import { control } from "./axis.js";
+import { el } from "./dom.js";
 
-function path(points, width, height, [from, to], highest) {
-  const x = (time) => ((time - from) / Math.max(1, to - from)) * width;
-  const y = (value) => height - 1 - (value / highest) * (height - 3);
-  return points.map(([time, value], index) => `${index ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-}
-
-function drawn(points) { return (points || []).filter(([, value]) => value !== null && value !== undefined); }
+const SPARK = [110, 26];
+const STRIP = [1000, 40];
+const GAPS_MAX = 2.5; // times the usual distance of two points: more is a gap
 
 export function spark(points, label) {
   const known = drawn(points);
   if (known.length < 2) return el("span", { class: "muted" }, "–");
-  const highest = Math.max(1e-9, ...known.map(([, value]) => value));
-  const line = path(known, 110, 26, [known[0][0], known.at(-1)[0]], highest);
-  return el("svg", { class: "spark", viewBox: "0 0 110 26", role: "img", "aria-label": label },
-    el("path", { class: "area", d: `${line}L110 26L0 26Z` }), el("path", { d: line }));
+  const [width, height] = SPARK;
+  const line = path(points, [known[0][0], known.at(-1)[0]], top(known), SPARK);
+  return el("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, el("path", { d: line }));
 }
 
-// `marks` are {time, text}: rollouts and restarts on the same axis.
-export function panel(title, points, show, { range, marks = [] } = {}) {
-  const known = drawn(points);
-  const last = known.length ? show(known.at(-1)[1]) : "–";
-  const head = el("h2", {}, el("span", {}, title), el("strong", {}, last));
-  if (known.length < 2) return el("section", { class: "panel" }, head, el("p", { class: "muted" }, "no samples yet"));
-  const span = range || [known[0][0], known.at(-1)[0]];
-  const highest = Math.max(1e-9, ...known.map(([, value]) => value));
-  const line = path(known, 300, 84, span, highest);
-  const chart = el("svg", { class: "spark", viewBox: "0 0 300 84", preserveAspectRatio: "none", role: "img", "aria-label": `${title}, now ${last}, highest ${show(highest)}` }, el("path", { d: line }));
-  for (const mark of marks) {
-    const x = ((mark.time - span[0]) / Math.max(1, span[1] - span[0])) * 300;
-    if (x < 0 || x > 300) continue;
-    const rule = el("line", { class: "mark", x1: x, x2: x, y1: 0, y2: 84 });
-    rule.append(svgTitle(`${clock(mark.time, true)} ${mark.text}`));
-    chart.append(rule);
+// One figure over the page's time axis: a title with the value under the cursor (else the last one) and the line.
+// `series` are {points, label}, the first one the figure itself and the others faint beside it.
+export class Strip {
+  constructor(axis, title, show) {
+    Object.assign(this, { axis, title, show, series: [] });
+    this.value = el("strong");
+    this.drawing = el("div", { class: "drawing" });
+    this.plot = el("div", { class: "plot" }, this.drawing);
+    this.element = el("section", { class: "panel", "data-figure": title }, el("h2", {}, el("span", {}, title), this.value), this.plot);
+    control(this.plot, axis);
+    axis.addEventListener("range", () => this.draw());
+    axis.addEventListener("cursor", () => this.tell());
   }
-  return el("section", { class: "panel" }, head, chart);
+
+  set(series) {
+    this.series = series;
+    this.draw();
+    this.tell();
+  }
+
+  draw() {
+    const { start, end } = this.axis;
+    const shown = this.series.map(({ points }) => within(points, start, end));
+    const known = shown.flatMap(drawn);
+    if (!known.length) {
+      this.drawing.replaceChildren(el("span", { class: "muted" }, this.series.some(({ points }) => drawn(points).length) ? "nothing known of this range" : "no samples yet"));
+      return;
+    }
+    const highest = top(known);
+    const svg = el("svg", { viewBox: `0 0 ${STRIP.join(" ")}`, preserveAspectRatio: "none", role: "img", "aria-label": `${this.title}: last ${this.last()}, highest ${this.show(highest)}` });
+    shown.forEach((points, index) => svg.append(el("path", { class: index ? "beside" : null, d: path(points, [start, end], highest, STRIP) })));
+    this.drawing.replaceChildren(svg, el("span", { class: "highest" }, this.show(highest)));
+  }
+
+  last() { return this.show(drawn(this.series[0]?.points).at(-1)?.[1]); }
+
+  tell() {
+    const { cursor } = this.axis;
+    const points = drawn(this.series[0]?.points);
+    const near = cursor === null ? points.at(-1) : nearest(points, cursor, usualDistance(points));
+    this.value.textContent = this.show(near?.[1]);
+  }
+}
+
+function drawn(points) { return (points || []).filter(([, value]) => value !== null && value !== undefined); }
+
+function top(known) { return Math.max(1e-9, ...known.map(([, value]) => value)); }
+
+// The points of a range, and one beyond each end so that the line leaves the picture.
+function within(points, start, end) {
+  const list = points || [];
+  const first = list.findIndex(([time]) => time >= start);
+  if (first < 0) return [];
+  const after = list.findIndex(([time]) => time > end);
+  return list.slice(Math.max(0, first - 1), after < 0 ? undefined : after + 1);
+}
+
+function usualDistance(points) {
+  const distances = points.slice(1).map(([time], index) => time - points[index][0]).sort((a, b) => a - b);
+  return distances[distances.length >> 1] ?? 0;
+}
+
+function nearest(points, time, distance) {
+  let best = null;
+  for (const point of points) if (!best || Math.abs(point[0] - time) < Math.abs(best[0] - time)) best = point;
+  return best && Math.abs(best[0] - time) <= distance * GAPS_MAX ? best : undefined;
+}
+
+// A path that breaks where a value is unknown or too long away; a point alone is drawn as a dot.
+function path(points, [from, to], highest, [width, height]) {
+  const gap = usualDistance(points || []) * GAPS_MAX;
+  const x = (time) => (((time - from) / Math.max(1, to - from)) * width).toFixed(1);
+  const y = (value) => (height - 1 - (value / highest) * (height - 3)).toFixed(1);
+  let before = null;
+  let line = "";
+  for (const [time, value] of points || []) {
+    if (value === null || value === undefined) { before = null; continue; }
+    const joined = before !== null && (!gap || time - before <= gap);
+    line += joined ? `L${x(time)} ${y(value)}` : `M${x(time)} ${y(value)}h0.1`;
+    before = time;
+  }
+  return line;
 }

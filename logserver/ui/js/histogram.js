@@ -1,34 +1,51 @@
-// Lines over time, stacked by level. Drag to zoom; the arrows and Enter do the same from the keyboard.
+// Lines over time, stacked by level, on the page's time axis, which it also sets.
 
+import { control } from "./axis.js";
 import { el, svgTitle } from "./dom.js";
 import { LEVELS, clock, compact } from "./format.js";
 
 const WIDTH = 1000;
 const HEIGHT = 58;
+const KEYS = "arrows move, Shift with arrows selects, Enter zooms, plus and minus scale, 0 goes back";
 
 export class Histogram {
-  // `onZoom(start, end)` gets ISO times.
-  constructor(container, onZoom) {
-    this.container = container;
-    this.onZoom = onZoom;
+  constructor(container, axis) {
+    this.axis = axis;
     this.buckets = [];
+    this.bars = el("div", { class: "bars" });
+    this.plot = el("div", { class: "plot", tabindex: "0", role: "group", "aria-label": "Lines over time" }, this.bars);
+    this.from = el("span");
+    this.to = el("span");
+    this.told = el("output", { "aria-live": "polite" });
+    this.reset = el("button", { type: "button", class: "reset", hidden: true, title: "The range before the zoom (0)", onclick: () => axis.onReset() }, "Reset zoom");
+    container.replaceChildren(this.plot, el("div", { class: "axis" }, this.from, el("span", {}, this.told, " ", this.reset), this.to));
+    control(this.plot, axis, { keys: true });
+    axis.addEventListener("cursor", () => this.tell());
   }
 
   // Buckets are {start, end (ms), counts: {level: lines}}.
-  show(buckets) {
+  show(buckets, { zoomed = false } = {}) {
     this.buckets = buckets;
-    const total = buckets.reduce((sum, one) => sum + count(one), 0);
-    const svg = el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", tabindex: "0", "aria-label": `${total} lines over time by level; drag to zoom` });
+    this.total = buckets.reduce((sum, one) => sum + count(one), 0);
     const highest = Math.max(1, ...buckets.map(count));
-    buckets.forEach((bucket, index) => svg.append(...this.bars(bucket, index, highest)));
-    this.brush = el("rect", { class: "brush", y: 0, height: HEIGHT, x: 0, width: 0 });
-    svg.append(this.brush);
-    this.listen(svg);
-    const ends = buckets.length ? [clock(buckets[0].start, true), clock(buckets.at(-1).end, true)] : ["", ""];
-    this.container.replaceChildren(svg, el("div", { class: "axis" }, el("span", {}, ends[0]), el("span", {}, `${compact(total)} lines`), el("span", {}, ends[1])));
+    const svg = el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${this.total} lines over time by level` });
+    buckets.forEach((bucket, index) => svg.append(...this.stack(bucket, index, highest)));
+    this.bars.replaceChildren(svg);
+    this.plot.setAttribute("aria-label", `Lines over time: ${KEYS}`);
+    this.reset.hidden = !zoomed;
+    if (!buckets.length) { this.tell(); return; }
+    const [start, end] = [buckets[0].start, buckets.at(-1).end];
+    this.from.textContent = clock(start, true);
+    this.to.textContent = clock(end, true);
+    this.axis.setRange(start, end);
   }
 
-  bars(bucket, index, highest) {
+  fail(message) {
+    this.buckets = [];
+    this.bars.replaceChildren(el("span", { class: "muted" }, message));
+  }
+
+  stack(bucket, index, highest) {
     const width = WIDTH / this.buckets.length;
     let y = HEIGHT;
     return LEVELS.filter((level) => bucket.counts[level]).map((level) => {
@@ -40,32 +57,16 @@ export class Histogram {
     });
   }
 
-  listen(svg) {
-    let from = null;
-    const at = (event) => {
-      const box = svg.getBoundingClientRect();
-      return Math.min(WIDTH, Math.max(0, ((event.clientX - box.left) / box.width) * WIDTH));
-    };
-    svg.addEventListener("pointerdown", (event) => { from = at(event); svg.setPointerCapture(event.pointerId); });
-    svg.addEventListener("pointermove", (event) => {
-      if (from === null) return;
-      const to = at(event);
-      this.brush.setAttribute("x", Math.min(from, to));
-      this.brush.setAttribute("width", Math.abs(to - from));
-    });
-    svg.addEventListener("pointerup", (event) => {
-      const [low, high] = [from, at(event)].sort((a, b) => a - b);
-      from = null;
-      this.brush.setAttribute("width", 0);
-      if (high - low > 4) this.zoom(low / WIDTH, high / WIDTH);
-    });
-  }
-
-  zoom(from, to) {
-    if (!this.buckets.length) return;
-    const start = this.buckets[0].start;
-    const span = this.buckets.at(-1).end - start;
-    this.onZoom(new Date(start + from * span).toISOString(), new Date(start + to * span).toISOString());
+  // Say what is under the cursor, or how many lines there are in all.
+  tell() {
+    const { cursor, selection } = this.axis;
+    if (selection) {
+      this.told.textContent = `${clock(selection[0])} to ${clock(selection[1])}: Enter zooms`;
+      return;
+    }
+    const bucket = cursor === null ? null : this.buckets.find((one) => cursor >= one.start && cursor < one.end);
+    const counts = bucket && LEVELS.filter((level) => bucket.counts[level]).map((level) => `${bucket.counts[level]} ${level}`);
+    this.told.textContent = bucket ? `${clock(bucket.start)}: ${counts.join(", ") || "no lines"}` : `${compact(this.total ?? 0)} lines`;
   }
 }
 

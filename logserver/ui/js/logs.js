@@ -1,110 +1,87 @@
-// The logs page: filters, histogram, lines, live tail. All of what is shown is in the URL.
+// The logs page: filters, lines over time, the lines themselves or their live tail. All of what is shown is in the URL.
 
-import { follow, getJson, hasToken, request } from "./api.js";
+import { getJson, hasToken, request } from "./api.js";
+import { Axis } from "./axis.js";
+import { copied } from "./clipboard.js";
 import { el, failure } from "./dom.js";
-import { LEVELS, compact, hitExpression } from "./format.js";
+import { FilterBar } from "./filterbar.js";
+import { compact, hitExpression } from "./format.js";
 import { Histogram } from "./histogram.js";
+import { LiveLines } from "./livelines.js";
 import { rowOf } from "./row.js";
-import { FIELDS, RANGES, emptyState, filterParams, fromQuery, timeParams, toQuery } from "./state.js";
+import { filterParams, fromQuery, isZoomed, timeParams, toQuery } from "./state.js";
 import { VirtualList } from "./virtual.js";
 
 const PAGE_LINES = 500;
-const KEPT_LINES_MAX = 50_000;
 const BUCKETS = 120;
-const LIVE_HISTOGRAM_MS = 5_000;
+const HISTOGRAM_MS = { live: 5_000, still: 15_000 };
 const OLDER_PX = 200;
+const DOWNLOAD_KEPT_MS = 60_000;
 
 export class LogsPage {
-  // `fixed` are filters that belong to the page (a model's namespace and name) and are not shown.
-  constructor(root, query, { fixed = {}, base = "#/logs" } = {}) {
+  // `fixed` are filters that belong to the page (a model's namespace and name) and are not shown; `charts(axis)` returns
+  // what is to be drawn above the histogram on the same axis.
+  constructor(root, query, { linesMax, fixed = {}, base = "#/logs", charts } = {}) {
     this.state = { ...fromQuery(query), ...fixed };
-    this.fixed = fixed;
-    this.base = base;
-    this.open = new Set();
-    this.selected = -1;
-    this.stops = [];
-    this.build(root);
+    Object.assign(this, { linesMax, fixed, base, open: new Set(), selected: -1, next: null });
+    this.axis = new Axis({ onZoom: (start, end) => this.zoom(start, end), onReset: () => this.unzoom() });
+    this.build(root, charts?.(this.axis));
     this.load();
   }
 
   close() {
-    this.stopTail?.();
+    this.live?.stop();
     clearInterval(this.redrawing);
     this.controller?.abort();
   }
 
-  build(root) {
-    this.filters = el("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); this.apply(); } });
-    for (const field of FIELDS.filter((name) => !(name in this.fixed))) this.filters.append(this.fieldInput(field));
-    this.text = el("input", { type: "search", "aria-label": "Search text", placeholder: "Search the messages…  ( / )", value: this.state.text });
-    this.mode = el("select", { "aria-label": "How to search", onchange: () => this.apply() }, ...["contains", "words", "regex"].map((mode) => el("option", { value: mode, selected: mode === this.state.mode }, mode)));
-    this.caseButton = el("button", { type: "button", "aria-pressed": String(this.state.ignoreCase), title: "Ignore case", onclick: () => this.toggle("ignoreCase", this.caseButton) }, "Aa");
-    this.range = el("select", { "aria-label": "Time range", onchange: () => { this.state.start = ""; this.state.end = ""; this.state.since = this.range.value; this.apply(); } });
-    this.liveButton = el("button", { type: "button", title: "Live tail (l)", "aria-pressed": String(this.state.live), onclick: () => this.toggle("live", this.liveButton) }, "● Live");
-    this.filters.append(
-      el("span", { class: "levels", role: "group", "aria-label": "Levels" }, ...LEVELS.map((level) => this.levelButton(level))),
-      el("span", { class: "search" }, this.text, this.mode, this.caseButton, el("button", {}, "Search")), this.range, this.liveButton);
-    this.chart = el("div", { class: "histogram" });
-    this.histogram = new Histogram(this.chart, (start, end) => { Object.assign(this.state, { start, end, since: "", live: false }); this.apply(); });
+  build(root, charts) {
+    this.filters = new FilterBar(this.state, { hidden: Object.keys(this.fixed), apply: () => this.apply(), live: () => this.toggleLive() });
+    const chart = el("div", { class: "histogram" });
+    this.histogram = new Histogram(chart, this.axis);
     this.count = el("span", { "aria-live": "polite" });
     this.notice = el("span", { class: "notice", role: "status" });
     this.pauseButton = el("button", { type: "button", hidden: true, onclick: () => this.pause() }, "Pause");
     this.older = el("button", { type: "button", hidden: true, onclick: () => this.loadOlder() }, "Older lines");
-    this.bar = el("div", { class: "bar" }, this.count, this.notice, el("span", { class: "grow" }), this.older, this.pauseButton,
-      el("button", { type: "button", title: "Wrap long lines (w)", "aria-pressed": String(this.state.wrap), onclick: (event) => this.toggle("wrap", event.currentTarget) }, "Wrap"),
-      el("button", { type: "button", onclick: () => this.link({ id: "" }) }, "Copy link"),
-      el("a", { class: "download", download: "milepost.ndjson", onclick: (event) => this.download(event) }, "Download"));
-    this.view = el("div", { class: `lines${this.state.wrap ? " wrap" : ""}`, role: "grid", tabindex: "0", "aria-label": "Log lines", style: "--columns: max-content 3.4rem minmax(8rem, 20rem) 1fr" });
-    root.replaceChildren(this.filters, this.chart, this.bar, this.view);
+    this.newer = el("button", { type: "button", hidden: true, class: "newer", onclick: () => this.load() }, "New lines");
+    this.wrapButton = el("button", { type: "button", title: "Wrap long lines (w)", "aria-pressed": String(this.state.wrap), onclick: () => this.toggleWrap() }, "Wrap");
+    this.downloadLink = el("a", { class: "download", download: "milepost.ndjson", onclick: (event) => this.download(event) }, "Download");
+    const bar = el("div", { class: "bar" }, this.count, this.notice, el("span", { class: "grow" }), this.newer, this.older, this.pauseButton, this.wrapButton,
+      el("button", { type: "button", title: "A link to what is shown", onclick: () => this.link({ id: "" }) }, "Copy link"), this.downloadLink);
+    this.view = el("div", { class: `lines${this.state.wrap ? " wrap" : ""}`, role: "grid", tabindex: "0", "aria-label": "Log lines" });
+    root.replaceChildren(...[this.filters.form, charts, chart, bar, this.view].filter(Boolean));
     this.list = new VirtualList(this.view, (item) => rowOf(item, this));
     this.view.addEventListener("scroll", () => { if (this.view.scrollTop < OLDER_PX) this.loadOlder(); }, { passive: true });
   }
 
-  fieldInput(field) {
-    const options = el("datalist", { id: `values-${field}` });
-    const input = el("input", {
-      list: `values-${field}`, placeholder: field, "aria-label": field, value: this.state[field], name: field, autocomplete: "off",
-      onfocus: () => this.suggest(field, input, options), oninput: () => this.suggest(field, input, options), onchange: () => this.apply(),
-    });
-    return el("label", {}, input, options);
+  toggleLive() {
+    this.state.live = !this.state.live;
+    this.apply();
   }
 
-  async suggest(field, input, options) {
-    const others = filterParams({ ...emptyState(), ...Object.fromEntries(FIELDS.filter((name) => name !== field).map((name) => [name, this.state[name]])) });
-    try {
-      const prefix = input.value.split(",").pop().trim().replace(/^!/, "");
-      const answer = await getJson(`/api/v1/fields/${field}/values`, [["prefix", prefix], ["limit", "50"], ...others]);
-      options.replaceChildren(...answer.values.filter((one) => one.value).map((one) => el("option", { value: one.value }, `${compact(one.lines ?? one.count)} lines`)));
-    } catch { options.replaceChildren(); } // suggestions are a comfort; the search says what is wrong
-  }
-
-  levelButton(level) {
-    const button = el("button", { type: "button", style: `color: var(--${level})`, "aria-pressed": String(this.state.level.includes(level)), onclick: () => {
-      const chosen = new Set(this.state.level);
-      if (!chosen.delete(level)) chosen.add(level);
-      this.state.level = [...chosen];
-      button.setAttribute("aria-pressed", String(chosen.has(level)));
-      this.apply();
-    } }, level);
-    return button;
-  }
-
-  toggle(flag, button) {
-    this.state[flag] = !this.state[flag];
-    button.setAttribute("aria-pressed", String(this.state[flag]));
-    if (flag === "wrap") {
-      this.view.classList.toggle("wrap", this.state.wrap);
-      this.list.forgetHeights();
-      this.remember();
-    } else this.apply();
+  toggleWrap() {
+    this.state.wrap = !this.state.wrap;
+    this.wrapButton.setAttribute("aria-pressed", String(this.state.wrap));
+    this.view.classList.toggle("wrap", this.state.wrap);
+    this.list.forgetHeights();
+    this.remember();
   }
 
   apply() {
-    for (const input of this.filters.querySelectorAll("input[list]")) this.state[input.name] = input.value;
-    this.state.text = this.text.value;
-    this.state.mode = this.mode.value;
+    this.filters.read();
     this.state.id = "";
     this.load({ step: true });
+  }
+
+  zoom(start, end) {
+    Object.assign(this.state, { start: new Date(start).toISOString(), end: new Date(end).toISOString(), live: false });
+    this.apply();
+  }
+
+  unzoom() {
+    if (!isZoomed(this.state)) return;
+    Object.assign(this.state, { start: "", end: "" });
+    this.apply();
   }
 
   // Another search is a step that the browser's Back undoes.
@@ -120,31 +97,25 @@ export class LogsPage {
 
   async load(how) {
     this.remember(how);
-    this.stopTail?.();
-    this.stopTail = undefined;
-    this.next = null;
-    this.paused = false;
-    this.waiting = [];
+    this.live?.stop();
+    this.live = null;
     clearInterval(this.redrawing);
     this.controller?.abort();
     this.controller = new AbortController();
-    this.hits = hitExpression(this.state);
-    this.withDay = !["5m", "15m", "1h"].includes(this.state.since);
+    Object.assign(this, { next: null, selected: -1, searched: null, searchedAt: Date.now(), hits: hitExpression(this.state), withDay: !["5m", "15m", "1h"].includes(this.state.since) || isZoomed(this.state) });
     this.open.clear();
-    this.selected = -1;
     this.say("");
-    this.rangeOptions();
-    this.bar.querySelector(".download").href = `/api/v1/export?${new URLSearchParams(this.params())}`;
+    this.filters.show();
+    this.downloadLink.href = `/api/v1/export?${new URLSearchParams(this.params())}`;
     this.pauseButton.hidden = !this.state.live;
-    this.older.hidden = true;
     this.pauseButton.textContent = "Pause";
+    this.older.hidden = this.newer.hidden = true;
     this.list.holdEnd = this.state.live;
     this.list.sticky = true;
     this.drawHistogram();
-    if (!this.state.live) return this.search();
-    this.redrawing = setInterval(() => this.drawHistogram(), LIVE_HISTOGRAM_MS);
-    this.list.set([]);
-    return this.tail();
+    const moves = this.state.live || !isZoomed(this.state);
+    if (moves) this.redrawing = setInterval(() => document.hidden || this.drawHistogram(), HISTOGRAM_MS[this.state.live ? "live" : "still"]);
+    return this.state.live ? this.tail() : this.search();
   }
 
   // A link carries no token: with one, the answer is fetched and then saved.
@@ -156,35 +127,36 @@ export class LogsPage {
       const answer = await request("/api/v1/export", this.params(), { accept: "application/x-ndjson", signal: this.controller.signal });
       const url = URL.createObjectURL(await answer.blob());
       el("a", { href: url, download: "milepost.ndjson" }).click();
-      setTimeout(() => URL.revokeObjectURL(url), LIVE_HISTOGRAM_MS);
+      setTimeout(() => URL.revokeObjectURL(url), DOWNLOAD_KEPT_MS);
       this.say("");
     } catch (error) {
       this.say(`not downloaded: ${error.message}`);
     }
   }
 
-  rangeOptions() {
-    const custom = this.state.start || this.state.end;
-    this.range.replaceChildren(...RANGES.map((range) => el("option", { value: range, selected: range === this.state.since }, `last ${range}`)), custom && el("option", { value: "", selected: true }, "zoomed"));
-  }
-
   async search() {
     const signal = this.controller.signal;
     this.count.textContent = "searching…";
     try {
-      if (this.state.id) { await this.context(this.state.id); return; }
-      const page = await getJson("/api/v1/logs", [...this.params(), ["limit", String(PAGE_LINES)], ["direction", "backward"]], { signal });
+      if (this.state.id) { await this.context(this.state.id, signal); return; }
+      const page = await this.page([], signal);
       if (signal.aborted) return;
       this.list.set(page.lines.reverse());
-      this.next = page.next;
-      this.older.hidden = !page.next;
       this.describe(page);
+      if (!this.list.items.length) this.list.say(el("p", { class: "empty" }, "No line in this range has all of these. A longer range or fewer filters may."));
     } catch (error) {
-      if (signal.aborted) return;
-      this.list.set([]);
-      this.count.textContent = "";
-      this.list.sizer.replaceChildren(failure(error));
+      if (!signal.aborted) this.fail(error);
     }
+  }
+
+  page(more, signal) {
+    return getJson("/api/v1/logs", [...this.params(), ["limit", String(PAGE_LINES)], ["direction", "backward"], ...more], { signal });
+  }
+
+  fail(error) {
+    this.list.set([]);
+    this.count.textContent = "";
+    this.list.say(failure(error));
   }
 
   async loadOlder() {
@@ -193,13 +165,11 @@ export class LogsPage {
     this.next = null; // one page at a time
     const signal = this.controller.signal;
     try {
-      const page = await getJson("/api/v1/logs", [...this.params(), ["limit", String(PAGE_LINES)], ["direction", "backward"], ["cursor", cursor]], { signal });
+      const page = await this.page([["cursor", cursor]], signal);
       if (signal.aborted) return;
       this.list.sticky = false;
       if (this.selected >= 0) this.selected += page.lines.length;
       this.list.prepend(page.lines.reverse());
-      this.next = page.next;
-      this.older.hidden = !page.next;
       this.describe(page);
     } catch (error) {
       if (signal.aborted) return;
@@ -208,70 +178,51 @@ export class LogsPage {
     }
   }
 
+  // How many lines there are, and honestly what is not among them.
   describe(page) {
+    const full = page.next && this.list.items.length >= this.linesMax;
+    this.next = full ? null : page.next;
+    this.older.hidden = !this.next;
     this.count.textContent = `${compact(this.list.items.length)} lines${page.next ? ", older ones exist" : ""}`;
     const ended = { time: "the time limit of a query was reached", memory: "the memory limit of a query was reached" }[page.ended];
     const refused = page.refused_namespaces?.length ? `not allowed: ${page.refused_namespaces.join(", ")}` : "";
-    this.say([ended, refused].filter(Boolean).join("; "));
+    const left = full ? `a page keeps ${this.linesMax.toLocaleString("en")} lines: narrow the range for older ones, or download` : "";
+    this.say([ended, refused, left].filter(Boolean).join("; "));
   }
 
   say(words) { this.notice.textContent = words; }
 
   tail() {
-    this.dropped = 0;
-    this.count.textContent = "connecting…";
-    this.stopTail = follow("/api/v1/logs/tail", [...filterParams(this.state), ["lines", "200"]], {
-      event: (event) => this.take(event),
-      state: (state) => { this.connection = state; this.describeTail(); },
-      failure: (error) => { this.count.textContent = ""; this.list.sizer.replaceChildren(failure(error)); },
+    this.list.set([]);
+    this.live = new LiveLines(this.list, {
+      linesMax: this.linesMax,
+      says: (count, notice) => { this.count.textContent = count; this.say(notice); },
+      failure: (error) => this.fail(error),
+      dropFirst: (count) => { this.list.dropFirst(count); this.selected = Math.max(-1, this.selected - count); },
     });
-  }
-
-  take(event) {
-    if (event.event === "message") this.add(JSON.parse(event.data));
-    else if (event.event === "dropped") {
-      const notice = JSON.parse(event.data);
-      this.dropped += notice.lines;
-      this.add([{ gap: `${notice.lines} lines dropped: this page was too slow for them. Search the time range to see them.` }]);
-    } else if (event.event === "reset") this.add([{ gap: JSON.parse(event.data).detail }]);
-    else if (event.event === "access") this.showAccess(JSON.parse(event.data));
-    this.describeTail();
-  }
-
-  showAccess({ refused_namespaces: refused = [], ended }) {
-    if (ended) this.add([{ gap: ended }]);
-    if (refused.length) this.say(`not allowed: ${refused.join(", ")}`);
-  }
-
-  add(lines) {
-    const target = this.paused ? this.waiting : null;
-    if (target) target.push(...lines); else this.list.append(lines);
-    const surplus = this.list.items.length + this.waiting.length - KEPT_LINES_MAX;
-    if (surplus > 0 && !this.paused) { this.list.dropFirst(surplus); this.selected = Math.max(-1, this.selected - surplus); }
-    else if (surplus > 0) { this.dropped += surplus; this.waiting.splice(0, surplus); }
-  }
-
-  describeTail() {
-    this.count.textContent = `${this.connection}: ${compact(this.list.items.length)} lines${this.paused ? `, ${compact(this.waiting.length)} waiting` : ""}`;
-    if (this.dropped) this.say(`${this.dropped} lines dropped`);
+    this.live.start(filterParams(this.state));
   }
 
   pause() {
-    if (!this.state.live) return;
-    this.paused = !this.paused;
-    this.pauseButton.textContent = this.paused ? "Go on" : "Pause";
-    this.list.holdEnd = !this.paused;
-    if (this.paused) this.list.sticky = false;
-    if (!this.paused) { const waiting = this.waiting; this.waiting = []; this.add(waiting); }
-    this.describeTail();
+    if (!this.live) return;
+    const paused = !this.live.paused;
+    this.pauseButton.textContent = paused ? "Go on" : "Pause";
+    this.list.holdEnd = !paused;
+    if (paused) this.list.sticky = false;
+    this.live.pause(paused);
   }
 
   async drawHistogram() {
+    const signal = this.controller.signal;
     try {
-      const answer = await getJson("/api/v1/histogram", [...this.params(), ["buckets", String(BUCKETS)]], { signal: this.controller.signal });
-      this.histogram.show(answer.buckets.map((one) => ({ start: Date.parse(one.start), end: Date.parse(one.end), counts: one.by })));
+      const answer = await getJson("/api/v1/histogram", [...this.params(), ["buckets", String(BUCKETS)]], { signal });
+      if (signal.aborted) return;
+      this.searched ??= { start: answer.start, end: answer.end };
+      this.histogram.show(answer.buckets.map((one) => ({ start: Date.parse(one.start), end: Date.parse(one.end), counts: one.by })), { zoomed: isZoomed(this.state) });
+      const later = answer.buckets.some((one) => one.count && Date.parse(one.start) > this.searchedAt);
+      this.newer.hidden = this.state.live || Boolean(this.state.id) || !later;
     } catch (error) {
-      if (error.name !== "AbortError") this.chart.replaceChildren(el("span", { class: "muted" }, `no histogram: ${error.message}`));
+      if (!signal.aborted) this.histogram.fail(`no histogram: ${error.message}`);
     }
   }
 
@@ -291,16 +242,22 @@ export class LogsPage {
   }
 
   onFilter(field, value) {
-    this.state[field] = value;
-    const input = this.filters.querySelector(`input[name="${field}"]`);
-    if (input) input.value = value;
+    this.filters.set(field, value);
     this.apply();
   }
 
-  async onContext(item) { this.state.live = false; this.liveButton.setAttribute("aria-pressed", "false"); this.state.id = item.id; await this.load({ step: true }); }
+  async onFetch(gap) {
+    try { await gap.fetch(); } catch (error) { this.say(`not fetched: ${error.message}`); }
+  }
 
-  async context(id) {
-    const answer = await getJson("/api/v1/logs/context", [["id", id], ["before", "100"], ["after", "100"]], { signal: this.controller.signal });
+  async onContext(item) {
+    Object.assign(this.state, { live: false, id: item.id });
+    await this.load({ step: true });
+  }
+
+  async context(id, signal) {
+    const answer = await getJson("/api/v1/logs/context", [["id", id], ["before", "100"], ["after", "100"]], { signal });
+    if (signal.aborted) return;
     this.list.sticky = false;
     this.list.set(answer.lines);
     this.count.textContent = `${answer.lines.length} lines of the same file around the marked one`;
@@ -310,11 +267,13 @@ export class LogsPage {
 
   onLink(item) { this.link({ id: item.id }); }
 
-  link(change) {
-    const query = toQuery({ ...this.state, live: false, ...change });
+  async onCopy(text) { this.say((await copied(text)) ? "copied" : "this browser does not let the page copy"); }
+
+  // A link shows the same lines later too, so it carries times and not how long ago.
+  async link(change) {
+    const query = toQuery({ ...this.state, ...this.searched, live: false, ...change });
     const url = `${location.origin}${location.pathname}#/logs?${query}`;
-    navigator.clipboard?.writeText(url);
-    this.say("link copied");
+    this.say((await copied(url)) ? "link copied" : `copy this link: ${url}`);
   }
 
   select(index) {
@@ -329,10 +288,11 @@ export class LogsPage {
   // Keys of the page; returns whether the key was used.
   key(event) {
     const last = this.list.items.length - 1;
+    const chosen = this.list.items[this.selected];
     const actions = {
-      "/": () => this.text.focus(), l: () => this.liveButton.click(), " ": () => this.pause(), w: () => this.bar.querySelector("[title^=Wrap]").click(),
+      "/": () => this.filters.text.focus(), l: () => this.toggleLive(), " ": () => this.pause(), w: () => this.toggleWrap(),
       j: () => this.select(this.selected + 1), k: () => this.select(this.selected - 1), g: () => { this.list.sticky = false; this.select(0); }, G: () => { this.select(last); this.list.sticky = this.list.holdsEnd; },
-      Enter: () => this.selected >= 0 && this.onOpen(this.list.items[this.selected]), c: () => this.selected >= 0 && this.onContext(this.list.items[this.selected]),
+      Enter: () => chosen?.id && this.onOpen(chosen), c: () => chosen?.id && this.onContext(chosen), z: () => this.histogram.plot.focus(), 0: () => this.unzoom(),
     };
     if (!actions[event.key]) return false;
     actions[event.key]();

@@ -1,80 +1,87 @@
-// One model: its figures on one time axis above its logs, and why it does not serve.
+// One model: why it does not serve, its rollout, and its figures over its logs on one time axis.
 
-import { panel } from "./charts.js";
+import { Strip } from "./charts.js";
 import { el, failure } from "./dom.js";
 import { bytes, compact, percent, seconds } from "./format.js";
 import { LogsPage } from "./logs.js";
+import { Marks } from "./marks.js";
 import { stateOf } from "./models.js";
-import { loadModels, loadPods, loadWhy, summed } from "./sources.js";
+import { RolloutPanel } from "./rollout.js";
+import { loadEvents, loadModels, loadPods, loadWhy, restartEvents, summed } from "./sources.js";
 
 const REFRESH_MS = 15_000;
 
+// [title, how it is shown, series from the model and its pods]
+const FIGURES = [
+  ["Requests/s", compact, (one) => [of(one, "requests_per_second")]],
+  ["Errors", percent, (one) => [of(one, "error_ratio")]],
+  ["p95 latency", seconds, (one) => [of(one, "p95_s"), of(one, "p50_s")]],
+  ["CPU cores", compact, (_, pods) => [summed(pods, "cpu_cores")]],
+  ["Memory", bytes, (_, pods) => [summed(pods, "memory_bytes")]],
+  ["GPU cards used", compact, (_, pods) => [summed(pods, "gpu_cards")]],
+];
+
 export class ModelPage {
   constructor(root, { namespace, model, query, config }) {
-    Object.assign(this, { namespace, model, config, restarts: new Map(), marks: [] });
+    Object.assign(this, { namespace, model, config, seen: new Map(), restarts: [] });
     this.state = el("span");
     this.why = el("div");
-    this.panels = el("div", { class: "panels" });
+    this.said = el("div");
+    this.rollout = config.platform ? new RolloutPanel({ namespace, model, changed: () => this.load() }) : null;
     const below = el("div", { class: "split" });
-    const above = el("div", { class: "above" }, el("h1", {}, model, el("span", { class: "muted" }, namespace), this.state), this.why, this.panels);
+    const above = el("div", { class: "above" }, el("h1", { title: `${namespace}/${model}` }, el("span", { class: "name" }, model), el("span", { class: "muted" }, namespace), this.state), this.why, this.rollout?.element, this.said);
     root.replaceChildren(el("div", { class: "split" }, above, below));
     const base = `#/models/${encodeURIComponent(namespace)}/${encodeURIComponent(model)}`;
-    this.logs = new LogsPage(below, query, { fixed: { namespace, model }, base });
+    this.logs = new LogsPage(below, query, { linesMax: config.lines_max, fixed: { namespace, model }, base, charts: (axis) => this.charts(axis) });
     this.load();
-    this.timer = setInterval(() => this.load(), REFRESH_MS);
+    this.timer = setInterval(() => document.hidden || this.load(), REFRESH_MS);
   }
 
-  close() { clearInterval(this.timer); this.controller?.abort(); this.logs.close(); }
+  close() {
+    clearInterval(this.timer);
+    this.controller?.abort();
+    this.rollout?.close();
+    this.logs.close();
+  }
 
   key(event) { return this.logs.key(event); }
 
+  charts(axis) {
+    this.marks = new Marks(axis);
+    this.strips = this.config.exporter ? FIGURES.map(([title, show]) => new Strip(axis, title, show)) : [];
+    if (!this.config.exporter && !this.config.platform) return null;
+    return el("div", { class: "panels" }, this.marks.element, ...this.strips.map((strip) => strip.element));
+  }
+
+  // Each neighbour may fail alone: what the others say is shown all the same.
   async load() {
-    if (!this.config.exporter) {
-      this.panels.replaceChildren(el("p", { class: "muted" }, "Figures come from the exporter, which is not configured (ui.exporter_url)."));
-      return;
-    }
     this.controller?.abort();
     this.controller = new AbortController();
-    const asked = { namespace: this.namespace, model: this.model, signal: this.controller.signal };
-    try {
-      const [models, pods] = await Promise.all([loadModels(this.config, asked), loadPods(this.config, asked)]);
-      const one = models.find((candidate) => candidate.model === this.model);
-      this.markRestarts(pods);
-      this.draw(one, pods);
-      await this.explain(one, asked);
-    } catch (error) {
-      if (error.name !== "AbortError") this.panels.replaceChildren(failure(error));
-    }
+    const { signal } = this.controller;
+    const asked = { namespace: this.namespace, model: this.model, signal };
+    const answers = await Promise.allSettled([this.figures(asked), loadEvents(this.config, asked), loadWhy(this.config, asked), this.rollout?.load(signal)]);
+    if (signal.aborted) return;
+    const [, events, why] = answers;
+    this.marks.set([...(events.value || []), ...this.restarts]);
+    this.explain(why.value?.findings || []);
+    const failed = answers.filter(({ status, reason }) => status === "rejected" && reason.status !== 404 && reason.status !== 401);
+    const told = new Set(failed.map(({ reason }) => reason.message));
+    if (!this.config.exporter) this.said.replaceChildren(el("p", { class: "muted" }, "Figures come from the exporter, which is not configured (ui.exporter_url)."));
+    else this.said.replaceChildren(...[...told].map((message) => failure({ message })));
   }
 
-  // A restart shows on the axis at the time this page first saw its count grow.
-  markRestarts(pods) {
-    for (const pod of pods) {
-      const before = this.restarts.get(pod.pod);
-      if (before === undefined && this.restarts.size) this.marks.push({ time: Date.now(), text: `${pod.pod} started` });
-      else if (before !== undefined && pod.restarts > before) this.marks.push({ time: Date.now(), text: `${pod.pod} restarted: ${pod.last_termination}` });
-      this.restarts.set(pod.pod, pod.restarts);
-    }
-  }
-
-  draw(one, pods) {
+  async figures(asked) {
+    if (!this.config.exporter) return;
+    const [models, pods] = await Promise.all([loadModels(this.config, asked), loadPods(this.config, asked)]);
+    const one = models.find((candidate) => candidate.model === this.model);
     this.state.replaceChildren(one ? stateOf(one) : el("span", { class: "muted" }, "not in the cluster"));
-    const traffic = (name) => (one ? one.points(name) : []);
-    const options = { marks: this.marks };
-    this.panels.replaceChildren(
-      panel("Requests/s", traffic("requests_per_second"), compact, options),
-      panel("Errors", traffic("error_ratio"), percent, options),
-      panel("p95 latency", traffic("p95_s"), seconds, options),
-      panel("CPU cores", summed(pods, "cpu_cores"), compact, options),
-      panel("Memory", summed(pods, "memory_bytes"), bytes, options),
-      panel("GPU cards used", summed(pods, "gpu_cards"), compact, options),
-    );
+    if (!this.config.platform) this.restarts.push(...restartEvents(this.seen, pods, Date.now()));
+    this.strips.forEach((strip, index) => strip.set(FIGURES[index][2](one, pods).map((points) => ({ points }))));
   }
 
-  async explain(one, asked) {
-    if (one?.state === "Available") { this.why.replaceChildren(); return; }
-    const why = await loadWhy(this.config, asked);
-    const findings = why?.findings || [];
+  explain(findings) {
     this.why.replaceChildren(...findings.map((finding) => el("div", { class: "why" }, el("strong", {}, finding.summary), el("div", {}, finding.advice))));
   }
 }
+
+function of(one, name) { return one ? one.points(name) : []; }

@@ -72,5 +72,39 @@ async function modelsOfNamespace(namespace, signal) {
 // Why a model does not serve, from the platform; null when it is not configured or has nothing to say.
 export async function loadWhy(config, { namespace, model, signal }) {
   if (!config.platform) return null;
-  return getJson(`/platform/api/v1/models/${encodeURIComponent(namespace)}/${encodeURIComponent(model)}/why`, [], { signal });
+  return getJson(`${platformModel(namespace, model)}/why`, [], { signal });
+}
+
+export function platformModel(namespace, model) {
+  return `/platform/api/v1/models/${encodeURIComponent(namespace)}/${encodeURIComponent(model)}`;
+}
+
+const ROLLOUT_VERBS = ["rollout", "promote", "rollback", "migrate", "apply", "create", "revert"];
+const FAILURES = ["abort"];
+
+// What was done to a model and what happened to it, as marks {time (ms), kind, text}.
+export async function loadEvents(config, { namespace, model, signal }) {
+  if (!config.platform) return [];
+  const { audit } = await getJson(`${platformModel(namespace, model)}/history`, [], { signal });
+  return audit.map(({ at, author, verb, detail }) => ({ time: at * 1000, kind: kindOf(verb, detail), text: `${verb} by ${author}: ${detail}` }));
+}
+
+function kindOf(verb, detail) {
+  if (FAILURES.includes(verb) || detail.startsWith("failed")) return "failure";
+  if (verb === "restart") return "restart";
+  return ROLLOUT_VERBS.includes(verb) ? "rollout" : "change";
+}
+
+// Restarts and starts of pods since the last look, at the time of this one: for a page without a platform. `seen` keeps
+// the count of restarts of each pod.
+export function restartEvents(seen, pods, now) {
+  const first = !seen.size;
+  const events = [];
+  for (const pod of pods) {
+    const before = seen.get(pod.pod);
+    if (before === undefined && !first) events.push({ time: now, kind: "change", text: `${pod.pod} started` });
+    else if (before !== undefined && pod.restarts > before) events.push({ time: now, kind: "restart", text: `${pod.pod} restarted: ${pod.last_termination}` });
+    seen.set(pod.pod, pod.restarts);
+  }
+  return events;
 }

@@ -17,7 +17,7 @@ export function fromQuery(query) {
   if (!MODES[state.mode]) state.mode = "contains";
   state.level = params.getAll("level");
   for (const flag of ["ignoreCase", "live", "wrap"]) state[flag] = params.get(flag) === "1";
-  if (state.start || state.end) state.since = "";
+  if (!state.since) state.since = emptyState().since;
   return state;
 }
 
@@ -30,6 +30,9 @@ export function toQuery(state) {
   }
   return params.toString();
 }
+
+// `since` stays beside start and end: it is what a zoom goes back to.
+export function isZoomed(state) { return Boolean(state.start || state.end); }
 
 // A field may hold several values separated by commas, each with `!` and `*`, as the API reads them.
 export function filterParams(state) {
@@ -45,6 +48,6 @@ export function filterParams(state) {
 }
 
 export function timeParams(state) {
-  if (state.start || state.end) return [["start", state.start], ["end", state.end]].filter(([, value]) => value);
-  return [["since", state.since || "15m"]];
+  if (isZoomed(state)) return [["start", state.start], ["end", state.end]].filter(([, value]) => value);
+  return [["since", state.since]];
 }

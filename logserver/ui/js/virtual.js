@@ -18,6 +18,7 @@ export class VirtualList {
     this.lastScroll = 0;
     this.sizer = document.createElement("div");
     this.sizer.className = "sizer";
+    this.sizer.setAttribute("role", "rowgroup");
     container.replaceChildren(this.sizer);
     this.rows = new Map();
     container.addEventListener("scroll", () => this.onScroll(), { passive: true });
@@ -42,9 +43,33 @@ export class VirtualList {
     this.redraw();
   }
 
+  // Show something in place of items; it stays until there are some.
+  say(content) {
+    this.set([]);
+    const cell = document.createElement("div");
+    cell.setAttribute("role", "gridcell");
+    cell.append(content);
+    const row = document.createElement("div");
+    row.setAttribute("role", "row");
+    row.append(cell);
+    this.sizer.append(row);
+    this.said = row;
+  }
+
   append(items) {
+    this.said?.remove();
     for (const item of items) { this.items.push(item); this.heights.push(ROW_PX); }
     this.schedule();
+  }
+
+  // Put items in the place of one.
+  replace(item, items) {
+    const index = this.items.indexOf(item);
+    if (index < 0) return;
+    this.items = [...this.items.slice(0, index), ...items, ...this.items.slice(index + 1)];
+    this.heights = this.items.map(() => ROW_PX);
+    this.firstDirty = 0;
+    this.redraw();
   }
 
   prepend(items) {
