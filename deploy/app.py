@@ -16,13 +16,11 @@ import uvicorn
 
 from deploy.api import Jobs, create_app
 from deploy.cache import ModelCache
-from deploy.cluster import Cluster
 from deploy.converge import Progress
-from deploy.environments import Environment
 from deploy.errors import PlatformError
 from deploy.gate import Gate
 from deploy.operate import Platform
-from deploy.policy import chosen, in_force
+from deploy.policy import Followed
 from deploy.session import GROUPS, platform_of
 from milepost.auth import ANONYMOUS, AuthSettings, Caller, open_authorizer
 from milepost.kube import KubeClient, KubeConfigError
@@ -58,10 +56,7 @@ async def serve(settings: Mapping[str, Any]) -> None:
         cache, jobs = ModelCache(), Jobs()
         stack.push_async_callback(jobs.stop)
         authorizer = open_authorizer(settings["auth"], kube)
-        environment = chosen(settings["environments"])
-        if environment is not None:
-            environment = await in_force(environment, Cluster(kube))
-        app = create_app(authorizer, caller_platform(settings, kube, session, environment), cache, jobs)
+        app = create_app(authorizer, caller_platform(settings, kube, session), cache, jobs)
         listen = settings["platform"]
         server = uvicorn.Server(uvicorn.Config(app, host=listen.host, port=listen.port, log_level="info"))
         async with asyncio.TaskGroup() as tasks:
@@ -74,9 +69,9 @@ def caller_platform(
     settings: Mapping[str, Any],
     kube: KubeClient,
     session: aiohttp.ClientSession,
-    environment: Environment | None = None,
 ) -> Callable[[Caller, Callable[[Progress], None]], Platform]:
     """Return what makes a platform that acts as a caller, within the environment's policy, and tells its progress."""
+    followed = Followed(settings["environments"])
 
     def of(caller: Caller, progress: Callable[[Progress], None]) -> Platform:
         # Without authentication (loopback only) there is nobody to act for but ourselves.
@@ -84,6 +79,7 @@ def caller_platform(
         client = kube if anonymous else kube.as_user(
             caller.name, caller.groups, uid=caller.uid, extra=dict(caller.extra)
         )  # fmt: skip
+        environment = followed.now()
         gate = Gate(environment, caller) if environment else None
         return platform_of(settings, client, session, author=caller.name, progress=progress, gate=gate)
 

@@ -19,11 +19,12 @@ def extras(spec: ModelSpec, cluster: Cluster) -> tuple[KubeObject, ...]:
 
 
 def network_policy(spec: ModelSpec, cluster: Cluster) -> KubeObject:
-    """Admit the ingress controller, Prometheus, the model's own pods and the namespaces the spec names.
+    """Admit the ingress controller, Prometheus, the exporter, the model's own pods and the namespaces the spec names.
 
     Outgoing traffic is left alone: the storage initializer and request logging go where the spec says.
     """
-    namespaces = [cluster.ingress_namespace, cluster.monitoring_namespace, *spec.network.allow_namespaces]
+    ours = (cluster.ingress_namespace, cluster.monitoring_namespace, cluster.exporter_namespace)
+    namespaces = [name for name in (*ours, *spec.network.allow_namespaces) if name]
     own: Body = {"podSelector": {"matchLabels": {MODEL_LABEL: spec.name}}}
     peers = [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: name}}} for name in dict.fromkeys(namespaces)]
     return _beside(

@@ -67,6 +67,34 @@ def chosen(settings: Environments) -> Environment | None:
     return known[settings.name]
 
 
+class Followed:
+    """The environment of a server, read again when its file has changed: a mounted ConfigMap does, without a restart.
+
+    A file that became unreadable, or whose policy is refused, refuses every change until it is mended.
+    """
+
+    def __init__(self, settings: Environments) -> None:
+        self._settings = settings
+        self._environment = chosen(settings)
+        self._version = self._stamp()
+
+    def now(self) -> Environment | None:
+        """Return the environment as the file has it. Raises SettingsError, Refused."""
+        version = self._stamp()
+        if version != self._version:
+            self._environment, self._version = chosen(self._settings), version
+        return self._environment
+
+    def _stamp(self) -> tuple[int, int]:
+        if not self._settings.file:
+            return 0, 0
+        try:
+            found = Path(self._settings.file).expanduser().stat()
+        except OSError as error:
+            raise SettingsError(f"environments.file is {self._settings.file!r}: {error.strerror}") from error
+        return found.st_mtime_ns, found.st_ino
+
+
 def reached(kube: KubeSettings, environment: Environment | None) -> KubeSettings:
     """Return how to reach the environment's cluster: its own kubeconfig and context, where it has them."""
     if environment is None:

@@ -19,8 +19,13 @@ class Cluster:
     domain: str = setting("models.internal", "Domain of hosts that a spec does not name: <name>-<namespace>.<domain>.")
     service_http_port: int = setting(8000, "HTTP port of predictor Services (the operator's ENGINE_SERVER_PORT).")
     service_grpc_port: int = setting(5001, "gRPC port of predictor Services (ENGINE_SERVER_GRPC_PORT).")
-    ingress_namespace: str = setting("ingress-nginx", "Namespace of the ingress controller or Gateway pods.")
-    monitoring_namespace: str = setting("monitoring", "Namespace of Prometheus.")
+    ingress_namespace: str = setting(
+        "ingress-nginx", "Namespace of the ingress controller or Gateway pods; empty: not admitted."
+    )
+    monitoring_namespace: str = setting("monitoring", "Namespace of Prometheus; empty: not admitted.")
+    exporter_namespace: str = setting(
+        "milepost-prod", "Namespace of Milepost's exporter, which reads models' metrics; empty: not admitted."
+    )
     monitoring: str = setting(
         "annotations",
         "How Prometheus finds a model: Seldon's pod annotations or a ServiceMonitor.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from deploy.environments import Request, parse, refusals
 from deploy.errors import Refused
 from deploy.gate import Gate
 from deploy.journal import Deed
+from deploy.policy import Environments, Followed
 from deploy.proposals import Wish
 from deploy.record import Record, RolloutPlan
 from deploy.spec import ModelSpec
 from deploy.specfile import from_document
 from milepost.caller import Caller
+from milepost.settings import SettingsError
 
 POLICY = """
 environments:
@@ -258,3 +261,27 @@ def test_going_back_and_promoting_need_no_new_look_at_what_runs() -> None:
     assert Gate(PROD, ADA).admit(record, edits.abort(record, deed(ADA))).rollout is None
     with pytest.raises(Refused, match="replicas is 9"):
         Gate(PROD, ADA).admit(before, edits.scale(before, 9, deed(ADA)))
+
+
+def test_a_server_follows_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "environments.yaml"
+    file.write_text(POLICY)
+    followed = Followed(Environments(file=str(file), name="prod"))
+    assert followed.now() == PROD
+
+    def replaced(text: str) -> None:
+        new = tmp_path / "new"
+        new.write_text(text)
+        new.replace(file)
+
+    replaced(POLICY.replace("replicasMax: 4", "replicasMax: 5"))
+    changed = followed.now()
+    assert changed is not None
+    assert changed.limits.replicas_max == 5
+    replaced("environments: {prod: {limits: {replicas: 3}}}")
+    for _ in range(2):
+        with pytest.raises(Refused, match="replicas is 3"):
+            followed.now()
+    file.unlink()
+    with pytest.raises(SettingsError, match="No such file"):
+        followed.now()

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 import exporter.settings
+from deploy.app import SERVER_GROUPS
+from deploy.environments import parse
 from logserver.query_settings import HttpSettings
 from logserver.settings import KafkaSettings, RetentionSettings, StoreSettings
 from logserver.webui import UiSettings
@@ -138,7 +140,10 @@ LOGSERVER = {
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-@pytest.mark.parametrize(("name", "groups"), [("exporter", exporter.settings.GROUPS), ("logserver", LOGSERVER)])
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [("exporter", exporter.settings.GROUPS), ("logserver", LOGSERVER), ("platform", SERVER_GROUPS)],
+)
 def test_every_variable_is_a_setting_of_the_program_it_is_given_to(
     built: Objects, overlay: str, name: str, groups: Groups
 ) -> None:
@@ -146,6 +151,29 @@ def test_every_variable_is_a_setting_of_the_program_it_is_given_to(
     (config,) = [body for body in built[overlay] if _generated(body, "ConfigMap", name)]
     assert set(config["data"]) <= known
     load(groups, flags={}, env=config["data"], file=None)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_models_admit_the_namespaces_that_the_overlay_really_uses(built: Objects, overlay: str) -> None:
+    (config,) = [body for body in built[overlay] if _generated(body, "ConfigMap", "platform")]
+    cluster = load(SERVER_GROUPS, flags={}, env=config["data"], file=None)["cluster"]
+    (exporter_,) = [b for b in built[overlay] if b["kind"] == "Deployment" and b["metadata"]["name"] == "exporter"]
+    policies = yaml.safe_dump([body["spec"] for body in built[overlay] if body["kind"] == "NetworkPolicy"])
+    assert cluster.exporter_namespace == exporter_["metadata"]["namespace"]
+    assert {cluster.ingress_namespace, cluster.monitoring_namespace} <= set(re.findall(r"name: (\S+)", policies))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_platform_finds_its_environment_in_the_file_it_mounts(built: Objects, overlay: str) -> None:
+    (config,) = [body for body in built[overlay] if _generated(body, "ConfigMap", "platform")]
+    (policy,) = [b for b in built[overlay] if b["kind"] == "ConfigMap" and b["metadata"]["name"] == "environments"]
+    (platform,) = [b for b in built[overlay] if b["kind"] == "Deployment" and b["metadata"]["name"] == "platform"]
+    settings = load(SERVER_GROUPS, flags={}, env=config["data"], file=None)["environments"]
+    pod = platform["spec"]["template"]["spec"]
+    assert {"name": "environments", "configMap": {"name": "environments"}} in pod["volumes"]
+    (mount,) = [item for item in pod["containers"][0]["volumeMounts"] if item["name"] == "environments"]
+    text = policy["data"][Path(settings.file).relative_to(mount["mountPath"]).name]
+    assert parse(text)[overlay].name == settings.name
 
 
 def test_only_qa_keeps_lines_on_a_volume(built: Objects) -> None:

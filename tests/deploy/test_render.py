@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.extras import network_policy
 from deploy.frameworks import SERVERS
 from deploy.render import render
 from deploy.rendered import KubeObject, to_yaml
 from deploy.settings import Cluster
-from deploy.spec import ModelSpec, Release, RouteSpec
+from deploy.spec import ModelSpec, Network, Release, RouteSpec
 from tests.deploy.golden_cases import Case, cases
 
 CASES = cases()
@@ -105,3 +106,11 @@ def _predictor(release: Release | ModelSpec) -> dict[str, Any]:
     rendered: KubeObject = render(release, Cluster())[0]
     predictor: dict[str, Any] = rendered.body["spec"]["predictors"][0]
     return predictor
+
+
+def test_the_network_policy_admits_the_namespaces_that_are_set_and_no_others() -> None:
+    spec = ModelSpec(name="m", namespace="n", image="i:1", network=Network(allow_namespaces=("a",)))
+    cluster = Cluster(ingress_namespace="edge", monitoring_namespace="", exporter_namespace="milepost-qa")
+    peers = network_policy(spec, cluster).body["spec"]["ingress"][0]["from"]
+    names = [next(iter(peer["namespaceSelector"]["matchLabels"].values())) for peer in peers[1:]]
+    assert names == ["edge", "milepost-qa", "a"]
