@@ -23,7 +23,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import yaml
@@ -41,6 +41,9 @@ OPERATIONS = (
 )  # fmt: skip
 PROPOSABLE = ("create", "apply", "rollout", "delete")
 """What can wait for approvals; for any other operation a policy says who may do it."""
+
+
+Part = TypeVar("Part")
 
 
 class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
@@ -125,7 +128,7 @@ class Environment(_Part, frozen=True, kw_only=True):
 
 
 class _File(_Part, frozen=True, kw_only=True):
-    environments: dict[str, Environment]
+    environments: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +149,23 @@ def parse(text: str | bytes) -> dict[str, Environment]:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise Refused([Refusal("environments", "unreadable", f"it must be YAML: {error}")]) from error
-    try:
-        found = msgspec.convert(document, _File).environments
-    except msgspec.ValidationError as error:
-        raise Refused([refusal_of(str(error), document)]) from error
-    environments = {name: msgspec.structs.replace(item, name=name) for name, item in found.items()}
+    found = _converted(document, _File, "").environments
+    environments = {
+        name: msgspec.structs.replace(_converted(item, Environment, f"environments.{name}."), name=name)
+        for name, item in found.items()
+    }
     faults = [fault for item in environments.values() for fault in _faults(item, environments)]
     if faults:
         raise Refused(faults)
     return environments
+
+
+def _converted(document: Any, kind: type[Part], path: str) -> Part:
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        found = refusal_of(str(error), document)
+        raise Refused([Refusal(f"{path}{found.field}", found.value, found.rule)]) from error
 
 
 def refusals(environment: Environment, request: Request) -> Iterator[Refusal]:
