@@ -5,8 +5,9 @@ A line that two replicas stored at the same moment counts twice until a backgrou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,6 +18,8 @@ from logserver.query import conditions
 from logserver.reader import Reader
 from logserver.times import EARLIEST_NS, LATEST_NS, NS, TimeRange
 
+_FEW_VALUES = frozenset(("namespace", "stream", "level"))
+"""Fields with so few values that an array of all bars for each costs no memory."""
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
@@ -50,20 +53,33 @@ async def read_histogram(
         raise TooManyBuckets(
             f"{last - first + 1} bars are more than {reader.settings.buckets_max}, the bound of query.buckets_max"
         )
-    statement = conditions(selection, whole)
-    width, origin = statement.bind("Int64", step), statement.bind("Int64", first * step)
-    sql = (
-        f"SELECT intDiv(toUnixTimestamp64Nano(ts) - {origin}, {width}) AS bar, {by} AS value, count() AS lines "  # noqa: S608
-        f"FROM lines {statement.where} GROUP BY bar, value"
-    )
-    rows = await reader.rows(sql, statement.params)
     bars: list[tuple[int, dict[str, int]]] = [(number * step, {}) for number in range(first, last + 1)]
-    for bar, value, lines in _tuples(rows, "bar", "value", "lines"):
-        assert isinstance(bar, int)
-        assert isinstance(lines, int)
-        if 0 <= bar < len(bars):  # a line that arrived since the bounds were read may lie outside
-            bars[bar][1][str(value)] = lines
+    for number, value, lines in await _counted(reader, selection, bounds, by=by, step=step, bars=len(bars)):
+        if lines:
+            bars[number][1][value] = lines
     return Histogram(bounds, step, bars)
+
+
+async def _counted(
+    reader: Reader, selection: Selection, bounds: TimeRange, *, by: str, step: int, bars: int
+) -> Iterator[tuple[int, str, int]]:
+    """Return (bar, value, lines); some lines may be 0."""
+    statement = conditions(selection, bounds)
+    width, origin = statement.bind("Int64", step), statement.bind("Int64", bounds.start_ns // step * step)
+    bar = f"toUInt64(intDiv(toUnixTimestamp64Nano(ts) - {origin}, {width}))"
+    if by in _FEW_VALUES:
+        # Grouping by one name and counting into an array takes half the time of grouping by name and bar.
+        counts = f"countResample(0, {bars}, 1)({bar})"
+        sql = f"SELECT {by} AS value, {counts} AS counts FROM lines {statement.where} GROUP BY value"  # noqa: S608
+        rows = await reader.rows(sql, statement.params)
+        return (
+            (number, str(value), lines)
+            for value, counts in _tuples(rows, "value", "counts")
+            for number, lines in enumerate(counts)
+        )
+    sql = f"SELECT {bar} AS bar, {by} AS value, count() AS lines FROM lines {statement.where} GROUP BY bar, value"  # noqa: S608
+    rows = await reader.rows(sql, statement.params)
+    return ((number, str(value), lines) for number, value, lines in _tuples(rows, "bar", "value", "lines"))
 
 
 def nice_step_ns(bounds: TimeRange, buckets: int) -> int:
@@ -120,7 +136,7 @@ async def _bounds(reader: Reader, selection: Selection, whole: TimeRange) -> Tim
     )
 
 
-def _tuples(rows: pa.Table, *names: str) -> list[tuple[object, ...]]:
+def _tuples(rows: pa.Table, *names: str) -> list[tuple[Any, ...]]:
     if not rows.num_rows:
         return []
     return list(zip(*(values_of(rows.column(name)) for name in names), strict=True))

@@ -14,7 +14,7 @@ from typing import Literal
 from logserver.cursor import PageCursor
 from logserver.errors import QueryTimeout, QueryTooLarge
 from logserver.filters import Selection
-from logserver.lines import Line, collapse, lines_of, values_of
+from logserver.lines import Line, collapse, lines_of
 from logserver.query import Direction, page
 from logserver.reader import Reader, RequestDeadline
 from logserver.times import NS, TimeRange
@@ -78,10 +78,7 @@ async def read_page(
 
 async def plan(reader: Reader, selection: Selection, whole: TimeRange, direction: Direction) -> Windows:
     """Return the windows in which to look for lines of a range."""
-    rows = await reader.rows("SELECT min(day) AS oldest, max(day) AS newest FROM lines")
-    [oldest], [newest] = (values_of(rows.column(name).cast("int32")) for name in ("oldest", "newest"))
-    assert isinstance(oldest, int)
-    assert isinstance(newest, int)
+    oldest, newest = await reader.days()
     newest_ns = min(time.time_ns() + NS, (newest + 1) * _DAY_NS)
     return Windows(whole, direction, first_length_ns(selection), oldest * _DAY_NS, max(newest_ns, oldest * _DAY_NS))
 

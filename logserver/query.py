@@ -3,6 +3,10 @@
 Every value is a bound parameter `{name:Type}`; names are counted here (`p0`, `p1`…), field names come from the closed
 list `STREAM_FIELDS`. What the engine can use to skip data (exact and prefix conditions on the sorting key, whole
 words for the index of words) stands beside the exact predicate, never instead of it.
+
+The order of work is ours, since the engine's optimizer takes a search of text for cheaper and more selective than it is
+(measured: it ran RE2 before it looked at the time). Times and names go into PREWHERE: the message is read where they
+hold. Texts go into WHERE, the cheap tests first, and RE2 last and only on lines that have the literals it needs.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Literal
 
 from logserver.cursor import PageCursor, Vector
 from logserver.filters import STREAM_FIELDS, FieldFilter, Pattern, Selection, whole_words
+from logserver.literals import requirement
 from logserver.times import EARLIEST_NS, LATEST_NS, TimeRange
 
 Direction = Literal["backward", "forward"]
@@ -33,6 +38,8 @@ class Statement:
 
     conditions: list[str] = field(default_factory=list)
     params: dict[str, object] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    """Conditions on the message, the cheapest first."""
 
     def bind(self, kind: str, value: object) -> str:
         """Return the placeholder of a new parameter of this engine type."""
@@ -46,8 +53,11 @@ class Statement:
 
     @property
     def where(self) -> str:
-        """The WHERE clause, empty when everything is wanted."""
-        return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+        """The WHERE clause (with texts, and PREWHERE), empty when everything is wanted."""
+        if not self.texts:
+            return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+        before = f"PREWHERE {' AND '.join(self.conditions)} " if self.conditions else ""
+        return f"{before}WHERE {_each_if_the_one_before(self.texts)}"
 
 
 def conditions(selection: Selection, time: TimeRange = TimeRange()) -> Statement:  # noqa: B008 - frozen
@@ -164,6 +174,14 @@ def _add_field(statement: Statement, item: FieldFilter) -> None:
         statement.add(f"NOT {_any_of(statement, item.field, item.excluded)}")
 
 
+def _each_if_the_one_before(tests: list[str]) -> str:
+    """Return the tests joined by and, as `if`: unlike AND, it keeps their order."""
+    whole = tests[-1]
+    for test in reversed(tests[:-1]):
+        whole = f"if({test}, {whole}, 0)"
+    return whole
+
+
 def _any_of(statement: Statement, column: str, patterns: tuple[Pattern, ...]) -> str:
     exact = [pattern.exact for pattern in patterns if pattern.exact is not None]
     parts = []
@@ -178,14 +196,23 @@ def _any_of(statement: Statement, column: str, patterns: tuple[Pattern, ...]) ->
 
 
 def _add_text(statement: Statement, selection: Selection) -> None:
+    words: list[str] = []  # which a line must have whole: for the index alone, the exact test follows
     if not selection.ignore_case:
-        words = dict.fromkeys([*selection.words, *(word for text in selection.contains for word in whole_words(text))])
-        for word in words:
-            statement.add(f"hasToken(message, {statement.bind('String', word)})")
-        for text in selection.contains:
-            statement.add(f"position(message, {statement.bind('String', text)}) > 0")
-        for text in selection.excludes:
-            statement.add(f"position(message, {statement.bind('String', text)}) = 0")
+        words += [*selection.words, *(word for text in selection.contains for word in whole_words(text))]
+        statement.texts += [f"hasToken(message, {statement.bind('String', word)})" for word in selection.words]
+        statement.texts += [f"position(message, {statement.bind('String', text)}) > 0" for text in selection.contains]
+        statement.texts += [f"position(message, {statement.bind('String', text)}) = 0" for text in selection.excludes]
     for expression, wanted in text_regexes(selection):
-        sign = "" if wanted else "NOT "
-        statement.add(f"{sign}match(message, {statement.bind('String', expression)})")
+        matches = f"match(message, {statement.bind('String', expression)})"
+        if not wanted:
+            statement.texts.append(f"NOT {matches}")
+            continue
+        needs = requirement(expression)
+        words += [word for literal in needs.certain for word in whole_words(literal)]
+        if needs.strongest:
+            search = "multiSearchAnyCaseInsensitive" if needs.fold_case else "multiSearchAny"
+            literals = statement.bind("Array(String)", sorted(needs.strongest))
+            matches = f"if({search}(message, {literals}), {matches}, 0)"
+        statement.texts.append(matches)
+    for word in dict.fromkeys(words):
+        statement.add(f"indexHint(hasToken(message, {statement.bind('String', word)}))")

@@ -21,6 +21,9 @@ class Busy(LogServerError):  # noqa: N818 - as its siblings
     """Too many queries wait already; the caller may come again."""
 
 
+DAYS_FRESH_S = 10.0
+
+
 class RequestDeadline:
     """A time limit over all queries of one request."""
 
@@ -42,6 +45,20 @@ class Reader:
         self._pool = ThreadPoolExecutor(settings.running_max, thread_name_prefix="query")
         self._slots = asyncio.Semaphore(settings.running_max)
         self._waiting = 0
+        self._days, self._days_end_s = (0, 0), 0.0
+
+    async def days(self) -> tuple[int, int]:
+        """Return the first and the last day (since 1970) that has lines, known for DAYS_FRESH_S; (0, 0) for none.
+
+        Raises what `rows` raises.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._days_end_s:
+            found = await self.rows("SELECT toUInt16(min(day)) AS first, toUInt16(max(day)) AS last FROM lines")
+            self._days = (found["first"][0].as_py(), found["last"][0].as_py())
+            # An empty store fills at once.
+            self._days_end_s = now_s + DAYS_FRESH_S * any(self._days)
+        return self._days
 
     async def rows(self, sql: str, params: Params = NO_PARAMS, *, time_s: float | None = None) -> pa.Table:
         """Return the whole result of a select that is small by its LIMIT or GROUP BY.

@@ -40,6 +40,11 @@ REGEXES = st.sampled_from(
         r"\pL+ß",
         "",
         "(?-s)T.s",
+        "status=5+00|GET",
+        "(get|ERROR)+.?status",
+        "(?i)/V1/MODELS|straße",
+        r"/v1/mod[e]ls?\b",
+        r"\QGET\Estatus",
     ]
 )
 ROWS = st.lists(
