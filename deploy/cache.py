@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
+from deploy.kinds import Meta, Seldon
 from deploy.rendered import SELDON, collection_path
-from deploy.seen import MODEL_LABEL, Meta, Seldon
+from deploy.seen import MODEL_LABEL
 from deploy.status import rollout_line
 from deploy.store import RECORD_LABEL, ConfigMap, record_of
 from milepost.kube import KubeClient, WatchEvent

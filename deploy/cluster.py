@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from deploy.errors import Absent, Conflict, Denied, PlatformError, Refusal, Refused, Unavailable
+from deploy.kinds import Deployment, EndpointSlice, Meta, Seldon, Service
 from deploy.record import digest
 from deploy.rendered import FIELD_MANAGER, INGRESS, PLURALS, SELDON, Body, KubeObject, collection_path
 from deploy.route.conflicts import conflicts
@@ -27,13 +28,8 @@ from deploy.seen import (
     ROUTE_KINDS,
     SELDON_ID_LABEL,
     Address,
-    Deployment,
-    EndpointSlice,
-    Meta,
     Owned,
     Seen,
-    Seldon,
-    Service,
     see,
     services_of,
 )

@@ -6,9 +6,10 @@ import asyncio
 
 from deploy.cluster import Cluster
 from deploy.operate import Look
+from deploy.podkinds import Event, Pod
 from deploy.rendered import collection_path
 from deploy.seen import SELDON_ID_LABEL
-from deploy.why import Event, Evidence, Pod
+from deploy.why import Evidence
 
 
 async def gather(cluster: Cluster, look: Look) -> Evidence:

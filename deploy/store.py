@@ -17,9 +17,10 @@ import msgspec
 
 from deploy.cluster import Cluster
 from deploy.errors import Absent, Conflict
+from deploy.kinds import Meta
 from deploy.record import Record, decode, encode
 from deploy.rendered import MANAGED_BY, PREFIX, collection_path
-from deploy.seen import MODEL_LABEL, Meta
+from deploy.seen import MODEL_LABEL
 
 RECORD_LABEL = f"{PREFIX}/record"
 STATE_LABEL = f"{PREFIX}/operation"

@@ -2,20 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.seen import Meta
-from deploy.why import (
-    Condition,
-    Container,
-    Ended,
-    Event,
-    Evidence,
-    Involved,
-    Phase,
-    Pod,
-    PodStatus,
-    Waiting,
-    why,
-)
+from deploy.kinds import Meta
+from deploy.podkinds import Condition, Container, Ended, Event, Involved, Phase, Pod, PodStatus, Waiting
+from deploy.why import Evidence, why
 
 NOTHING = Evidence("Available", "", (), (), (), ())
 
