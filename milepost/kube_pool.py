@@ -67,8 +67,7 @@ class Pool:
         try:
             yield answer
         finally:
-            # An answer read to its end gives its connection back; any other one closes it.
-            answer.close() if not answer.content.at_eof() else answer.release()
+            _finish(answer)
 
     async def reload(self) -> None:
         """Read the configuration again after a 401: a token, a certificate or the plugin's answer may be new."""
@@ -112,6 +111,19 @@ class Pool:
                 headers={"User-Agent": f"milepost/{__version__}"},
             )
         return self._session
+
+
+def _finish(answer: aiohttp.ClientResponse) -> None:
+    """Give the connection of an answer that was read to its end back, and cut that of any other one.
+
+    Closing it in order would wait for the server's TLS goodbye, which nobody awaits: it would outlive the pool.
+    """
+    if answer.content.at_eof():
+        answer.release()
+        return
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
+    answer.close()
 
 
 def _text(value: str | int | bool) -> str:

@@ -25,17 +25,18 @@ Object = dict[str, Any]
 @contextlib.asynccontextmanager
 async def seldon_controller(client: KubeClient, namespace: str, *, port: int = 8000) -> AsyncIterator[None]:
     """Reconcile the SeldonDeployments of one namespace until the block ends; pods listen on `port`."""
-    task = asyncio.create_task(_reconcile_for_ever(client, namespace, port))
+    stopping = asyncio.Event()
+    task = asyncio.create_task(_reconcile_until(stopping, client, namespace, port))
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # Not cancelled: a request cut in the middle leaves a connection whose TLS goodbye outlives the event loop.
+        stopping.set()
+        await task
 
 
-async def _reconcile_for_ever(client: KubeClient, namespace: str, port: int) -> None:
-    while True:
+async def _reconcile_until(stopping: asyncio.Event, client: KubeClient, namespace: str, port: int) -> None:
+    while not stopping.is_set():
         for item in await _items(client, resource_path(GROUP, "v1", "seldondeployments", namespace=namespace)):
             if "deletionTimestamp" not in item["metadata"]:
                 with contextlib.suppress(KubeError):  # A conflict or an object just deleted: the next round sees it.
