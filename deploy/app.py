@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import aiohttp
 import click
 import uvicorn
 
-from deploy.api import Jobs, create_app
+from deploy.api import Jobs, Server, Streams, create_app
 from deploy.cache import ModelCache
 from deploy.converge import Progress
 from deploy.errors import PlatformError
@@ -24,16 +24,7 @@ from deploy.policy import Followed
 from deploy.session import GROUPS, platform_of
 from milepost.auth import ANONYMOUS, AuthSettings, Caller, open_authorizer
 from milepost.kube import KubeClient, KubeConfigError
-from milepost.settings import SettingsError, add_options, load, setting
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where the platform listens."""
-
-    host: str = setting("127.0.0.1", "Address to listen on")
-    port: int = setting(8090, "Port to listen on")
-
+from milepost.settings import SettingsError, add_options, load
 
 SERVER_GROUPS: Mapping[str, type] = {**GROUPS, "platform": Server, "auth": AuthSettings}
 
@@ -53,16 +44,40 @@ async def serve(settings: Mapping[str, Any]) -> None:
     async with contextlib.AsyncExitStack() as stack:
         kube = await stack.enter_async_context(KubeClient.load(settings=settings["kube"]))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        cache, jobs = ModelCache(), Jobs()
+        listen = settings["platform"]
+        cache, jobs = ModelCache(changes_kept=listen.changes_kept), Jobs(listen.jobs_max)
+        streams = Streams(listen.watches_max, listen.heartbeat)
         stack.push_async_callback(jobs.stop)
         authorizer = open_authorizer(settings["auth"], kube)
-        app = create_app(authorizer, caller_platform(settings, kube, session), cache, jobs)
-        listen = settings["platform"]
-        server = uvicorn.Server(uvicorn.Config(app, host=listen.host, port=listen.port, log_level="info"))
+        platforms = caller_platform(settings, kube, session)
+        app = create_app(authorizer, platforms, cache, jobs, streams=streams, settings=listen)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host=listen.host,
+                port=listen.port,
+                log_level="info",
+                timeout_graceful_shutdown=int(listen.shutdown_timeout),
+            ),
+            streams,
+        )
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(cache.follow(kube))
             await server.serve()
             watching.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams first: nobody would wait in vain for requests that never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving, streams first."""
+        self._streams.close()
+        await super().shutdown(sockets)
 
 
 def caller_platform(

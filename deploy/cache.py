@@ -1,8 +1,10 @@
 """Every model of the cluster from watches, so that a list of a thousand costs no call to the API server.
 
-Two collections are followed: SeldonDeployments, and the ConfigMaps that hold records. An event is decoded once, when it
-arrives, into a small row; a list only selects rows. `ready` is false until both collections were listed completely, and
-an interrupted watch makes the rows older, never wrong by half: `stale_since` says since when.
+Three collections are followed: SeldonDeployments, the Deployments that Seldon made of them, and the ConfigMaps that
+hold records. An event is decoded once, when it arrives, into the few fields that a row needs; a list only selects rows,
+and a row that really changed is published to the followers (`deploy.feed`). `ready` is false until all collections
+were listed completely, and an interrupted watch makes the rows older, never wrong by half: `stale_since` says since
+when.
 """
 
 from __future__ import annotations
@@ -13,28 +15,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
-from deploy.kinds import Meta, Seldon
+from deploy.feed import Feed
+from deploy.kinds import Deployment, Meta, Seldon
 from deploy.rendered import SELDON, collection_path
-from deploy.seen import MODEL_LABEL
-from deploy.status import rollout_line
+from deploy.row import Counted, Operated, Remembered, Row, counted, operated, remembered, row_of
+from deploy.seen import MODEL_LABEL, SELDON_ID_LABEL
 from deploy.store import RECORD_LABEL, ConfigMap, record_of
 from milepost.kube import KubeClient, WatchEvent
 from milepost.watch import Kind
 
 Key = tuple[str, str]
 
-
-class Row(msgspec.Struct, frozen=True):
-    """A model in a list. A model that Milepost does not manage has no revision."""
-
-    namespace: str
-    name: str
-    state: str
-    replicas: int
-    predictors: tuple[str, ...]
-    revision: int = 0
-    operation: str = ""
-    rollout: str = ""
+CHANGES_KEPT = 10_000
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -44,36 +36,47 @@ class _Named(msgspec.Struct, frozen=True):
 class ModelCache:
     """The rows. Caller: `follow` as a root task. Affects: nothing but itself; readers are on the same loop."""
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
-        self._seldon: dict[Key, Row] = {}
-        self._records: dict[Key, tuple[int, str, str]] = {}
+    def __init__(self, now: Callable[[], float] = time.time, *, changes_kept: int = CHANGES_KEPT) -> None:
+        self._rows: dict[Key, Row] = {}
+        self._seldon: dict[Key, Operated] = {}
+        self._records: dict[Key, Remembered] = {}
+        self._counts: dict[Key, dict[str, Counted]] = {}
+        self._models: dict[Key, Key] = {}
+        self._interrupted: dict[str, float] = {}
         self._listed: set[str] = set()
         self._now = now
-        self.stale_since = 0.0
+        self.feed = Feed(changes_kept)
 
     @property
     def ready(self) -> bool:
-        """Whether both collections were listed completely once."""
-        return self._listed == {"seldon", "records"}
+        """Whether all collections were listed completely once."""
+        return self._listed == {"seldon", "records", "deployments"}
+
+    @property
+    def stale_since(self) -> float:
+        """Since when (Unix seconds) a watch has been interrupted; 0: none is."""
+        return min(self._interrupted.values(), default=0.0)
 
     async def follow(self, kube: KubeClient) -> None:
-        """Follow both collections for ever. Raises KubeError for an error that stays."""
+        """Follow all collections for ever. Raises KubeError for an error that stays."""
         seldon = kube.watch(collection_path(SELDON, "seldondeployments", None))
         records = kube.watch(collection_path("v1", "configmaps", None), {"labelSelector": f"{RECORD_LABEL}=true"})
+        deployments = kube.watch(collection_path("apps/v1", "deployments", None), {"labelSelector": SELDON_ID_LABEL})
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take("seldon", seldon, self.see_seldon))
             tasks.create_task(self._take("records", records, self.see_record))
+            tasks.create_task(self._take("deployments", deployments, self.see_deployment))
 
     async def _take(self, name: str, events: AsyncIterator[WatchEvent], see: Callable[[WatchEvent], None]) -> None:
         async for event in events:
+            if event.kind is Kind.INTERRUPTED:
+                self._interrupted.setdefault(name, self._now())
+                continue
             if event.kind is Kind.LISTED:
                 self._listed.add(name)
-            elif event.kind is Kind.INTERRUPTED:
-                self.stale_since = self.stale_since or self._now()
-                continue
             elif event.kind is not Kind.BOOKMARK:
                 see(event)
-            self.stale_since = 0.0
+            self._interrupted.pop(name, None)
 
     def see_seldon(self, event: WatchEvent) -> None:
         """Take one event of a SeldonDeployment."""
@@ -81,31 +84,54 @@ class ModelCache:
         key = (item.metadata.namespace, item.metadata.name)
         if event.kind is Kind.DELETED:
             self._seldon.pop(key, None)
-            return
-        names = tuple(predictor.name for predictor in item.spec.predictors)
-        self._seldon[key] = Row(*key, item.status.state or "Creating", item.status.replicas, names)
+        else:
+            self._seldon[key] = operated(item)
+        self._update(key)
+
+    def see_deployment(self, event: WatchEvent) -> None:
+        """Take one event of a Deployment that Seldon made."""
+        item = msgspec.json.decode(event.object, type=Deployment)
+        own = (item.metadata.namespace, item.metadata.name)
+        if event.kind is Kind.DELETED:
+            # A deletion found out by listing anew carries the name alone, without the label that says whose it was.
+            key = self._models.pop(own, None)
+            if key is None:
+                return
+            self._counts[key].pop(item.metadata.name, None)
+            if not self._counts[key]:
+                del self._counts[key]
+        else:
+            key = (item.metadata.namespace, item.metadata.labels[SELDON_ID_LABEL])
+            self._models[own] = key
+            self._counts.setdefault(key, {})[item.metadata.name] = counted(item)
+        self._update(key)
 
     def see_record(self, event: WatchEvent) -> None:
         """Take one event of a record."""
         if event.kind is Kind.DELETED:
             meta = msgspec.json.decode(event.object, type=_Named).metadata
-            self._records.pop((meta.namespace, meta.name.removeprefix("milepost-model-")), None)
-            return
-        item = msgspec.json.decode(event.object, type=ConfigMap)
-        record = record_of(item)
-        operation = record.operation
-        told = f"{operation.verb} {operation.state}" if operation else ""
-        revision = record.stable.revision if record.stable else 0
-        self._records[item.metadata.namespace, item.metadata.labels[MODEL_LABEL]] = (
-            revision, told, rollout_line(record),
-        )  # fmt: skip
+            key = (meta.namespace, meta.name.removeprefix("milepost-model-"))
+            self._records.pop(key, None)
+        else:
+            item = msgspec.json.decode(event.object, type=ConfigMap)
+            key = (item.metadata.namespace, item.metadata.labels[MODEL_LABEL])
+            self._records[key] = remembered(record_of(item))
+        self._update(key)
 
     def rows(self, namespace: str = "") -> Iterator[Row]:
-        """Yield the models of a namespace, or of all, by name."""
-        for key in sorted(self._seldon):
-            if namespace and key[0] != namespace:
-                continue
-            row, record = self._seldon[key], self._records.get(key)
-            if record is not None:
-                row = msgspec.structs.replace(row, revision=record[0], operation=record[1], rollout=record[2])
-            yield row
+        """Yield the models of a namespace, or of all, by namespace and name."""
+        for key in sorted(self._rows):
+            if not namespace or key[0] == namespace:
+                yield self._rows[key]
+
+    def _update(self, key: Key) -> None:
+        before = self._rows.get(key)
+        counts = self._counts.get(key, {}).values()
+        after = row_of(*key, self._seldon.get(key), self._records.get(key), counts)
+        if after == before:
+            return
+        if after is None:
+            del self._rows[key]
+        else:
+            self._rows[key] = after
+        self.feed.publish(before, after)

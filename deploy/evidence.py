@@ -12,23 +12,21 @@ from deploy.seen import SELDON_ID_LABEL
 from deploy.why import Evidence
 
 
-async def gather(cluster: Cluster, look: Look) -> Evidence:
-    """Return the evidence about a model. Raises PlatformError."""
-    namespace, name = look.record.namespace, look.record.name
-    selector = f"{SELDON_ID_LABEL}={name}"
+async def happened(cluster: Cluster, namespace: str, name: str) -> tuple[tuple[Pod, ...], tuple[Event, ...]]:
+    """Return the pods of a model and the events about it. Raises PlatformError."""
     pods, events = await asyncio.gather(
-        cluster.items(collection_path("v1", "pods", namespace), selector, Pod),
+        cluster.items(collection_path("v1", "pods", namespace), f"{SELDON_ID_LABEL}={name}", Pod),
         cluster.items(collection_path("v1", "events", namespace), "", Event),
     )
-    names = {pod.metadata.name for pod in pods}
-    prefix = f"{name}-"
-    about = [
-        event
-        for event in events
-        if event.involved_object.name in names
-        or event.involved_object.name == name
-        or event.involved_object.name.startswith(prefix)
-    ]
+    names = {name, *(pod.metadata.name for pod in pods)}
+    # Deployments, ReplicaSets and pods that are gone are named after the model.
+    about = (item for item in events if (found := item.involved_object.name) in names or found.startswith(f"{name}-"))
+    return tuple(pods), tuple(about)
+
+
+async def gather(cluster: Cluster, look: Look) -> Evidence:
+    """Return the evidence about a model. Raises PlatformError."""
+    pods, events = await happened(cluster, look.record.namespace, look.record.name)
     seen = look.seen
     endpoints = {one.service: one.endpoints for one in seen.predictors.values()}
     routed = tuple(
@@ -41,8 +39,8 @@ async def gather(cluster: Cluster, look: Look) -> Evidence:
     return Evidence(
         state=seen.state,
         description=seen.description,
-        pods=tuple(pods),
-        events=tuple(about),
+        pods=pods,
+        events=events,
         complaints=tuple(one.complaint for one in seen.predictors.values() if one.complaint),
         routed=routed,
         operation=operation.message if operation and operation.state == "failed" else "",

@@ -50,12 +50,12 @@ class SpecRenderer:
     """The renderer of model specs, for one cluster's settings."""
 
     def __init__(self, settings: ClusterSettings, *, settle_s: float) -> None:
-        self._settings = settings
+        self.settings = settings
         self._settle_s = settle_s
 
     def wanted(self, record: Record, seen: Seen) -> Wanted:
         """Return everything that the record asks for. Raises Refused."""
-        return wanted(record, seen, cluster=self._settings, settle_s=self._settle_s)
+        return wanted(record, seen, cluster=self.settings, settle_s=self._settle_s)
 
 
 class Platform:
@@ -79,6 +79,7 @@ class Platform:
         self.author = gate.caller.name if gate else author
         self.logs = logs
         self.gate = gate
+        self.settings = renderer.settings
         self._renderer = renderer
         self._now = now
 

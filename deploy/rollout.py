@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from deploy import edits
 from deploy.errors import Refusal, Refused
-from deploy.journal import Deed
+from deploy.journal import Deed, audited
 from deploy.judge import Verdict
 from deploy.record import VERDICTS_KEPT, JudgedStep, Record, Rollout, RolloutPlan, RolloutStep
 from deploy.spec import Split
@@ -104,7 +104,10 @@ def _next_step(record: Record, now: float) -> Record:
     if rollout is None:
         return record
     if rollout.step + 1 < len(rollout.plan.steps):
-        return replace(record, rollout=replace(rollout, step=rollout.step + 1, held_from=0.0))
+        step = rollout.step + 1
+        detail = f"{step + 1} of {len(rollout.plan.steps)} at {rollout.plan.steps[step].split.percent} %"
+        record = audited(record, Deed(JUDGE, now), "step", detail)
+        return replace(record, rollout=replace(rollout, step=step, held_from=0.0))
     if rollout.plan.auto_promote:
         return edits.promote(record, Deed(JUDGE, now))
     return edits.pause(record, Deed(JUDGE, now), note="all steps passed; waits for `rollout promote`")

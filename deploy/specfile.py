@@ -43,6 +43,14 @@ def from_document(document: Any) -> ModelSpec:
         raise Refused([refusal_of(str(error), document)]) from error
 
 
+def addressed(document: Any, namespace: str, name: str) -> ModelSpec:
+    """Build the spec of a document that was sent to this model's address. Raises Refused when it is another one's."""
+    spec = from_document(document)
+    if (spec.namespace, spec.name) != (namespace, name):
+        raise Refused([Refusal("name", spec.key, f"the path says {namespace}/{name}")])
+    return spec
+
+
 def to_document(spec: ModelSpec) -> dict[str, Any]:
     """Return the spec as plain data; fields at their default are left out."""
     document: dict[str, Any] = msgspec.to_builtins(spec)

@@ -1,0 +1,68 @@
+"""The model platform's HTTP API.
+
+Lists and watches are answered from the watch cache; who may see a namespace is the cluster's to say (may the caller
+list its SeldonDeployments?). A look at one model and every change are made *as the caller*, by impersonation: the API
+server itself refuses what the caller has no right to, and its audit log names the caller. Changes answer 202 with a
+job; a job is carried out in this process and can be followed as server-sent events. A job whose process dies is not
+lost: what was wanted is in the model's record, and the next converge of anybody goes on with it.
+"""
+
+# FastAPI reads the annotations of a route, and `who` is known only inside the function: they must not become text.
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Response
+
+from deploy.api.answers import PlatformOf, Sight, problem_of
+from deploy.api.changes import Change, add_changes
+from deploy.api.jobs import Jobs, add_jobs
+from deploy.api.reads import add_list, add_reads
+from deploy.api.settings import Server
+from deploy.api.streams import Streams
+from deploy.api.watching import Watches, add_watches
+from deploy.cache import ModelCache
+from deploy.errors import PlatformError
+from milepost import problem
+from milepost.auth import Authorizer, Caller, bearer_token
+
+__all__ = ["Jobs", "Server", "Streams", "create_app"]
+
+
+def create_app(
+    authorizer: Authorizer,
+    platform_of: PlatformOf,
+    cache: ModelCache,
+    jobs: Jobs,
+    *,
+    streams: Streams | None = None,
+    settings: Server | None = None,
+) -> FastAPI:
+    """Return the application; it holds no task of its own beside the jobs."""
+    settings = settings or Server()
+    streams = streams or Streams(settings.watches_max, settings.heartbeat)
+    app = FastAPI(title="Milepost model platform", version="1")
+    problem.install(app, {PlatformError: problem_of})
+
+    async def caller(authorization: Annotated[str | None, Header()] = None) -> Caller:
+        return await authorizer.authenticate(bearer_token(authorization))
+
+    who = Annotated[Caller, Depends(caller)]
+    sight = Sight(authorizer)
+    _add_health(app, cache)
+    add_list(app, who, sight, cache, settings)
+    add_watches(app, who, Watches(sight, cache, streams, settings.watch_max))
+    add_reads(app, who, platform_of, settings)
+    add_changes(app, who, Change(platform_of, jobs))
+    add_jobs(app, who, jobs, streams)
+    return app
+
+
+def _add_health(app: FastAPI, cache: ModelCache) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz(response: Response) -> dict[str, Any]:
+        if not cache.ready:
+            response.status_code = 503
+        return {"listed": cache.ready, "stale_since": cache.stale_since}
