@@ -3,7 +3,8 @@
 *Allowed* is the cluster's to say: the rights that a verb needs are a table, and each is asked as the caller, by
 SelfSubjectAccessReview (https://kubernetes.io/docs/reference/access-authn-authz/authorization/). It is a forecast: the
 API server decides again when the verb is carried out. *Possible* is the model's state: the verb's own edit is tried on
-the record, which changes nothing, since edits are pure; what it refuses is the reason told.
+the record, which changes nothing, since edits are pure, and shown to the environment's gate; what they refuse is the
+reason told.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import msgspec
 from deploy import edits
 from deploy.cluster import Cluster
 from deploy.errors import Refusal, Refused
+from deploy.gate import Gate
 from deploy.journal import Deed
+from deploy.operate import Platform
 from deploy.record import Record, RolloutPlan
 from deploy.settings import Cluster as ClusterSettings
 from deploy.spec import External, ModelSpec, Split
@@ -85,19 +88,23 @@ def needs(verb: str, settings: ClusterSettings) -> tuple[Right, ...]:
     return (*rights, ("delete", *_SELDON)) if verb == "delete" else rights
 
 
-def impossible(record: Record, verb: str) -> str:
-    """Return why a verb cannot be done with the model as its record says, or "" when it can."""
+def impossible(record: Record, verb: str, gate: Gate | None = None) -> str:
+    """Return why a verb cannot be done with the model as its record says, or "" when it can.
+
+    With a `gate` the policy of the environment is asked as well: who may, and what needs approvals.
+    """
     try:
-        _TRIED[verb](record, Deed("", 0.0))
+        after = _TRIED[verb](record, Deed("", 0.0))
+        if gate is not None:
+            gate.admit(record, after)
     except Refused as refused:
         return "; ".join(item.rule for item in refused.refusals)
     return ""
 
 
-async def permissions(
-    cluster: Cluster, record: Record, settings: ClusterSettings, *, caller: str, exists: bool
-) -> Permissions:
-    """Return the verbs of whoever `cluster` acts as. Raises PlatformError when the cluster does not answer."""
+async def permissions(platform: Platform, record: Record, *, caller: str, exists: bool) -> Permissions:
+    """Return the verbs of whoever `platform` acts as. Raises PlatformError when the cluster does not answer."""
+    cluster, settings = platform.cluster, platform.settings
     by_verb = {verb: needs(verb, settings) for verb in (*READS, *CHANGES)}
     rights = sorted({right for found in by_verb.values() for right in found})
     answers = await asyncio.gather(*(_allowed(cluster, right, record.namespace) for right in rights))
@@ -105,7 +112,13 @@ async def permissions(
     verbs = {}
     for verb, needed in by_verb.items():
         missing = [right for right in needed if not granted[right]]
-        reason = impossible(record, verb) if verb in CHANGES else "" if exists else f"there is no model {record.key}"
+        reason = (
+            impossible(record, verb, platform.gate)
+            if verb in CHANGES
+            else ""
+            if exists
+            else f"there is no model {record.key}"
+        )
         told = f"{caller} may not {_spelled(missing[0])} in namespace {record.namespace}" if missing else reason
         verbs[verb] = Verb(not missing, not reason, told)
     return Permissions(caller, record.namespace, record.name, verbs)
@@ -142,7 +155,7 @@ def _spelled(right: Right) -> str:
 def _current(record: Record, *, different: bool = False) -> ModelSpec:
     """Return the spec that runs, or one that differs from it; a model that does not run gets any spec."""
     if record.stable is None:
-        return ModelSpec(name="model", namespace="models", image="image")
+        return ModelSpec(name=record.name, namespace=record.namespace, image="image")
     spec = from_document(record.revision(record.stable.revision).spec)
     return msgspec.structs.replace(spec, version="1" if spec.version != "1" else "2") if different else spec
 

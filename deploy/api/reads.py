@@ -84,9 +84,7 @@ def add_reads(app: FastAPI, who: Any, platform_of: PlatformOf, settings: Server)
         """Say which verbs the caller may use on this model, and which of them can be done now."""
         platform = silent(platform_of, caller)
         stored = await platform.store.load(namespace, name)
-        found = await permissions(
-            platform.cluster, stored.record, platform.settings, caller=caller.name, exists=bool(stored.version)
-        )
+        found = await permissions(platform, stored.record, caller=caller.name, exists=bool(stored.version))
         return answer(found)
 
     @app.get("/api/v1/models/{namespace}/{name}/events")
