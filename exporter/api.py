@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -85,8 +85,9 @@ def _add_page(app: FastAPI, exporter: Exporter, scrape: ScrapeSettings) -> None:
         headers = {"Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(accept_encoding):
             headers["Content-Encoding"] = "gzip"
-            return StreamingResponse(compressed(pieces, scrape.gzip_level), headers=headers, media_type=content_type)
-        return StreamingResponse(pieces, headers=headers, media_type=content_type)
+            packed = _in_turns(compressed(pieces, scrape.gzip_level))
+            return StreamingResponse(packed, headers=headers, media_type=content_type)
+        return StreamingResponse(_in_turns(pieces), headers=headers, media_type=content_type)
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def landing() -> str:
@@ -197,6 +198,17 @@ def cut(keys: Iterable[str], after: str, limit: int) -> tuple[Sequence[str], str
     """Return the first `limit` keys behind `after` in their order, and where to go on ("" at the end)."""
     rest = sorted(key for key in keys if key > after)
     return rest[:limit], rest[limit - 1] if len(rest) > limit else ""
+
+
+async def _in_turns(pieces: Iterable[str] | Iterable[bytes]) -> AsyncIterator[str | bytes]:
+    """Yield the pieces; others of the event loop have their turn between them.
+
+    Not in a thread, as a plain iterator would be: that is no quicker, and leaves the allocator an arena for each.
+    """
+    for piece in pieces:
+        if piece:
+            yield piece
+        await asyncio.sleep(0)
 
 
 def _json(body: Answer) -> Response:

@@ -60,9 +60,7 @@ async def run(
                 group.create_task(exporter.kubernetes.run(), name="watches")
                 group.create_task(sample(exporter, settings), name="sampler")
                 for source in exporter.background:
-                    group.create_task(
-                        source.run(lambda: exporter.kubernetes.complete), name=f"rotation of {source.name}"
-                    )
+                    group.create_task(source.run(lambda: exporter.kubernetes.complete), name=source.name)
                 group.create_task(_serve(uvicorn.Server(config), listener), name="server")
         except* _Stopped:
             log.info("stopped")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from exporter.cluster import Cluster
 from exporter.collector import Collection
-from exporter.observed import ServiceKey, add_controller, add_gpu, add_model, add_usage, backends
+from exporter.observed import ServiceKey, add_controller, add_gpu, add_usage, backends
 from exporter.podindex import PodIndex
-from exporter.samples import ContainerUsage, ControllerTraffic, GpuUsage, ModelTraffic, Observation, Samples
+from exporter.samples import ContainerUsage, ControllerTraffic, FrontReading, GpuUsage, Observation, Samples
 
 
 def assemble(collection: Collection, pods: PodIndex, cluster: Cluster | None) -> Samples:
@@ -37,7 +37,7 @@ def _add(
             add_usage(out, observed, pods, collection.cores.get(observed.subject.text))
         case GpuUsage():
             add_gpu(out, observed)
-        case ModelTraffic():
-            add_model(out, observed)
+        case FrontReading():
+            pass  # its samples were made when its page was read
         case ControllerTraffic():
             add_controller(out, observed, behind)

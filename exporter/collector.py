@@ -111,7 +111,9 @@ class Collector:
         return Collection(results, self._rates.update(usages) if count else {})
 
     def _count(self, result: SourceResult) -> None:
-        failures = result.failures or ({result.error: 1} if result.error else {})
+        failures = result.failures
+        if failures is None:
+            failures = {result.error: 1} if result.error else {}
         for reason, times in failures.items():
             self.counters.errors[result.source, reason] += times
         before = self._down.get(result.source, "")

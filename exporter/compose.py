@@ -19,12 +19,12 @@ from exporter.gpu.source import NvmlSource, View
 from exporter.kubelet import KubeletAccess, KubeletSource
 from exporter.metricsapi import MetricsApiSource
 from exporter.modellines import add_model_lines, add_node_lines
-from exporter.pages import IngressPagesSource, ModelPagesSource, PageBounds
+from exporter.modelpages import ModelPagesSource
+from exporter.pages import IngressPagesSource, PageBounds
 from exporter.peers import NodeExportersSource
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound
 from exporter.ring import Ring
-from exporter.rotation import RotatingSource
 from exporter.samples import Samples, Source, Subject
 from exporter.serving import Exporter, process_registry
 from exporter.settings import KubeletSettings, PagesSettings, Settings, node_name, shard_of
@@ -33,6 +33,7 @@ from exporter.watching import KubernetesSource, Resource
 from milepost.identity import Identity
 from milepost.kube import KubeClient
 from milepost.settings import SettingsError
+from milepost.units import format_duration
 
 KUBELET_PORT = 10250
 SERVICE_ACCOUNT_CA = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
@@ -99,7 +100,9 @@ async def _cluster(settings: Settings, client: KubeClient, stack: AsyncExitStack
 
     sources: list[Source] = [MetricsApiSource(client, pods)] if settings.usage.metrics_api else []
     pages = settings.pages
-    fetcher = await stack.enter_async_context(Fetcher(connections=pages.concurrency, body_max=pages.body_max))
+    fetcher = await stack.enter_async_context(
+        Fetcher(connections=pages.concurrency, body_max=pages.body_max, keep=False)
+    )
     bounds = PageBounds(pages.concurrency, pages.timeout, pages.series_max)
     if settings.usage.node_exporters:
         sources.append(NodeExportersSource(lambda: _node_exporter_pages(pods), fetcher, bounds, pods))
@@ -130,9 +133,9 @@ def kubelet_tls(settings: KubeletSettings) -> ssl.SSLContext:
 def _page_sources(pages: PagesSettings, pods: PodIndex, fetcher: Fetcher, bounds: PageBounds) -> list[Source]:
     if not pages.enabled:
         return []
-    models: Source = ModelPagesSource(lambda: _model_pages(pods), fetcher, bounds)
-    if pages.every:
-        models = RotatingSource(models, pages.every)
+    if pages.every <= 0:
+        raise SettingsError(f"pages.every is {format_duration(pages.every)}; a turn takes more than no time")
+    models = ModelPagesSource(lambda: _model_pages(pods), fetcher, bounds, pages.every)
     controllers = IngressPagesSource(lambda: _controller_pages(pods), fetcher, bounds)
     return [models, controllers] if pods.shard.index == 0 else [models]
 
@@ -183,7 +186,7 @@ def _exporter(
         ring=ring,
         bound=SeriesBound(settings.scrape.series_max),
         process=process_registry(),
-        background=tuple(source for source in sources if isinstance(source, RotatingSource)),
+        background=tuple(source for source in sources if isinstance(source, ModelPagesSource)),
     )
 
 

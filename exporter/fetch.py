@@ -27,8 +27,13 @@ class FetchError(Exception):
 class Fetcher:
     """One pool of connections to metrics pages. Create, use and close it on one event loop."""
 
-    def __init__(self, *, connections: int, body_max: int, tls: ssl.SSLContext | None = None) -> None:
-        connector = aiohttp.TCPConnector(limit=connections, ssl=tls if tls is not None else True, ttl_dns_cache=30)
+    def __init__(
+        self, *, connections: int, body_max: int, tls: ssl.SSLContext | None = None, keep: bool = True
+    ) -> None:
+        """With `keep`, a connection is kept for the next page of its host; not for thousands of hosts of one page."""
+        connector = aiohttp.TCPConnector(
+            limit=connections, ssl=tls if tls is not None else True, ttl_dns_cache=30, force_close=not keep
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             trust_env=False,

@@ -17,6 +17,7 @@ from exporter.samples import (
     ModelTraffic,
     Observation,
     Samples,
+    Sink,
     Subject,
     Traffic,
 )
@@ -57,7 +58,7 @@ def add_gpu(out: Samples, usage: GpuUsage) -> None:
             out.add(family, usage.subject, value, usage.gpu, usage.source)
 
 
-def add_model(out: Samples, observed: ModelTraffic) -> None:
+def add_model(out: Sink, observed: ModelTraffic) -> None:
     """Add what one model server's page said: at its units, and at the model's front."""
     for traffic in observed.traffic:
         if not traffic.front:
@@ -150,7 +151,7 @@ def _total_duration(parts: Sequence[Histogram | None]) -> Histogram | None:
     return Histogram(known[0].bounds_s, cumulative, sum(part.sum_s for part in known))
 
 
-def _add_traffic(out: Samples, families: Vantage, subject: Subject, traffic: Traffic, labels: tuple[str, ...]) -> None:
+def _add_traffic(out: Sink, families: Vantage, subject: Subject, traffic: Traffic, labels: tuple[str, ...]) -> None:
     _add_requests(out, families, subject, traffic, labels)
     if traffic.duration is None and (time := time_of(traffic)) is not None:
         out.add_summary(families.time, subject, *time, *labels)
@@ -159,7 +160,7 @@ def _add_traffic(out: Samples, families: Vantage, subject: Subject, traffic: Tra
 
 
 def _add_requests(
-    out: Samples, families: Vantage, subject: Subject, traffic: Traffic | IngressTraffic, labels: tuple[str, ...]
+    out: Sink, families: Vantage, subject: Subject, traffic: Traffic | IngressTraffic, labels: tuple[str, ...]
 ) -> None:
     for code_class, count in traffic.requests.items():
         out.add(families.requests, subject, count, *labels, code_class)

@@ -1,8 +1,8 @@
-"""The pages of model servers and Ingress controllers: all of them at once, each within the scrape's deadline.
+"""Reading many pages within bounds, and the pages of Ingress controllers, which are few: all of them at each scrape.
 
 A page that cannot be read, is no page, or holds more series than `pages.series_max` counts as down, and nothing of it
-is served: `milepost_model_page_up` says which, `milepost_source_errors_total` why. The source as a whole is down only
-when it has pages and none of them could be read.
+is served; `milepost_source_errors_total` says why. A source of many pages is down only when it has some and none of
+them could be read.
 """
 
 from __future__ import annotations
@@ -13,21 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from exporter import families as fam
 from exporter.fetch import Fetcher, FetchError
 from exporter.samples import (
     ControllerTraffic,
     IngressTraffic,
-    ModelTraffic,
     Observation,
     Samples,
     SourceResult,
     Traffic,
 )
 from exporter.sources import nginx
-from exporter.sources.discovery import recognised
-from exporter.sources.pages import read
-from exporter.sources.wrapper import add_samples
 from exporter.targets import INGRESS_SOURCE, PageTarget
 
 Parsed = TypeVar("Parsed")
@@ -41,40 +36,6 @@ class PageBounds:
     concurrency: int
     timeout_s: float
     series_max: int
-
-
-class ModelPagesSource:
-    """The source `model-pages`; `targets` gives the pages of our shard at this moment."""
-
-    name = "model-pages"
-
-    def __init__(self, targets: Callable[[], Iterable[PageTarget]], fetcher: Fetcher, bounds: PageBounds) -> None:
-        self._targets = targets
-        self._fetcher = fetcher
-        self._bounds = bounds
-
-    async def collect(self, deadline: float) -> SourceResult:
-        """Read every page."""
-        started = asyncio.get_running_loop().time()
-        targets = list(self._targets())
-        outcomes = await read_all(targets, self._read, self._fetcher, self._bounds, deadline)
-        out = Samples()
-        observations: list[Observation] = []
-        for target, outcome in zip(targets, outcomes, strict=True):
-            out.add(fam.TARGET_UP, target.subject, int(not isinstance(outcome, FetchError)), str(target.port))
-            if not isinstance(outcome, FetchError):
-                observations.append(outcome[0])
-                out.extend(outcome[1])
-        return page_result(self.name, started, outcomes, out, observations)
-
-    def _read(self, target: PageTarget, page: bytes) -> tuple[ModelTraffic, Samples]:
-        source = recognised(target.source, page)
-        traffic = read(source, page, target.images)
-        check_size(traffic, self._bounds.series_max)
-        custom = Samples()
-        if source == "wrapper":
-            add_samples(custom, target.subject, page)
-        return ModelTraffic(target.subject, source, target.front, traffic), custom
 
 
 class IngressPagesSource:
@@ -125,18 +86,25 @@ async def read_all(
 
     async def work() -> None:
         for index, target in waiting:
-            try:
-                page = await fetcher.get(target.url, timeout_s=min(bounds.timeout_s, deadline - loop.time()))
-                outcomes[index] = parse(target, page)
-            except FetchError as error:
-                outcomes[index] = error
-            except ValueError as error:
-                outcomes[index] = FetchError("page", f"{target.url}: {error}")
+            timeout_s = min(bounds.timeout_s, deadline - loop.time())
+            outcomes[index] = await read_page(target, parse, fetcher, timeout_s)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(bounds.concurrency, len(targets))):
             group.create_task(work())
     return outcomes
+
+
+async def read_page(
+    target: Target, parse: Callable[[Target, bytes], Parsed], fetcher: Fetcher, timeout_s: float
+) -> Parsed | FetchError:
+    """Return what one page parsed to, or why not. `parse` as for `read_all`."""
+    try:
+        return parse(target, await fetcher.get(target.url, timeout_s=timeout_s))
+    except FetchError as error:
+        return error
+    except ValueError as error:
+        return FetchError("page", f"{target.url}: {error}")
 
 
 def check_size(traffic: Sequence[Traffic] | Sequence[IngressTraffic], series_max: int) -> None:

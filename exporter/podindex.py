@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from exporter.blocks import BlockBuilder, Shapes
 from exporter.objects import Pod
-from exporter.podlines import state_lines
+from exporter.podlines import add_state
 from exporter.pods import ContainerEntry, PodEntry, pod_entry
 from exporter.samples import Samples, Subject
 
@@ -37,13 +38,14 @@ class Shard:
 class PodIndex:
     """All pods heard of; implements `Containers`.
 
-    Caller: one event loop; the watch writes, sources and the JSON API read. With `render`, a pod's state lines are
-    made when it changes.
+    Caller: one event loop; the watch writes, sources and the JSON API read. With `render`, a pod's state samples
+    are made when it changes.
     """
 
     def __init__(self, *, render: bool, shard: Shard | None = None) -> None:
         self.shard = shard or Shard()
         self._render = render
+        self._shapes = Shapes()
         self._by_uid: dict[str, PodEntry] = {}
         self._by_container_id: dict[str, Subject] = {}
         self._uid_by_name: dict[tuple[str, str], str] = {}
@@ -73,7 +75,9 @@ class PodIndex:
             return name
         entry = pod_entry(pod)
         if self._render and self.shard.owns(uid):
-            entry = replace(entry, lines=state_lines(pod, entry))
+            state = BlockBuilder(self._shapes)
+            add_state(state, pod, entry)
+            entry = replace(entry, state=state.build())
         self._forget(uid)
         self._by_uid[uid] = entry
         self._uid_by_name[name] = uid
@@ -88,10 +92,10 @@ class PodIndex:
             self._forget(self._uid_by_name.pop(key))
 
     def add_lines(self, out: Samples) -> None:
-        """Add the state lines of all rendered pods."""
+        """Add the state of all rendered pods."""
         for entry in self:
-            for family, lines in entry.lines:
-                out.add_lines(family, lines)
+            if entry.state is not None:
+                out.add_block(entry.state)
 
     def pod(self, namespace: str, name: str) -> PodEntry | None:
         """Find a pod by its name."""

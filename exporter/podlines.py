@@ -1,4 +1,4 @@
-"""A pod's state as finished lines of the page: who it is, is it ready, what it asks for, how it last ended. Pure."""
+"""A pod's state as samples: who it is, is it ready, what it asks for, how it last ended. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from exporter import families as fam
 from exporter.gpu_request import GpuRequest, Quantities, quantity
 from exporter.objects import Container, ContainerStatus, Pod
 from exporter.pods import PodEntry, container_statuses, last_ended, spec_containers, termination_reason
-from exporter.samples import Samples, Subject
+from exporter.samples import Sink, Subject
 
 
-def state_lines(pod: Pod, entry: PodEntry) -> tuple[tuple[fam.Family, str], ...]:
-    """Return the lines of every state family that has something to say of this pod."""
-    out = Samples()
+def add_state(out: Sink, pod: Pod, entry: PodEntry) -> None:
+    """Add every state family that has something to say of this pod."""
     subject, by_name = entry.subject, {c.subject.identity.container: c for c in entry.containers}
     owner = next((o for o in pod.metadata.owner_references if o.controller), None)
     created_by = f"{owner.kind}/{owner.name}" if owner else ""
-    out.add(fam.POD_INFO, subject, 1, pod.metadata.uid, pod.status.pod_ip, created_by)
+    out.add_own(fam.POD_INFO, subject, 1, pod.metadata.uid, pod.status.pod_ip, created_by)
     out.add(fam.POD_READY, subject, int(entry.ready))
     if entry.reason:
         out.add(fam.POD_NOT_READY, subject, 1, entry.reason)
@@ -28,11 +27,10 @@ def state_lines(pod: Pod, entry: PodEntry) -> tuple[tuple[fam.Family, str], ...]
             _add_gpu(out, by_name[name].subject, gpu)
     for name, status in container_statuses(pod).items():
         _add_status(out, by_name[name].subject, status)
-    return tuple((family, "".join(lines)) for family, lines in out.lines.items())
 
 
-def _add_resources(out: Samples, subject: Subject, container: Container) -> None:
-    out.add(fam.CONTAINER_INFO, subject, 1, container.image)
+def _add_resources(out: Sink, subject: Subject, container: Container) -> None:
+    out.add_own(fam.CONTAINER_INFO, subject, 1, container.image)
     asked = container.resources
     limits: Quantities | None = asked.limits if asked else None
     # The API server writes a limit into the request where none is given; a mirror pod's object may lack it.
@@ -48,7 +46,7 @@ def _add_resources(out: Samples, subject: Subject, container: Container) -> None
             out.add(family, subject, value)
 
 
-def _add_gpu(out: Samples, subject: Subject, gpu: GpuRequest) -> None:
+def _add_gpu(out: Sink, subject: Subject, gpu: GpuRequest) -> None:
     out.add(fam.GPU_REQUEST, subject, gpu.cards)
     out.add(fam.GPU_LIMIT, subject, gpu.cards_limit)
     if gpu.memory_bytes:
@@ -58,7 +56,7 @@ def _add_gpu(out: Samples, subject: Subject, gpu: GpuRequest) -> None:
         out.add(fam.GPU_ASSIGNED, subject, 1, index)
 
 
-def _add_status(out: Samples, subject: Subject, status: ContainerStatus) -> None:
+def _add_status(out: Sink, subject: Subject, status: ContainerStatus) -> None:
     out.add(fam.CONTAINER_RESTARTS, subject, status.restart_count)
     out.add(fam.CONTAINER_READY, subject, int(status.ready))
     if status.state and status.state.running:
@@ -68,6 +66,6 @@ def _add_status(out: Samples, subject: Subject, status: ContainerStatus) -> None
         _add_time(out, fam.LAST_TERMINATION_TIME, subject, ended.finished_at)
 
 
-def _add_time(out: Samples, family: fam.Family, subject: Subject, at: datetime | None) -> None:
+def _add_time(out: Sink, family: fam.Family, subject: Subject, at: datetime | None) -> None:
     if at is not None:
         out.add(family, subject, at.timestamp())

@@ -1,15 +1,17 @@
-"""A pod as the exporter keeps it: its subjects, its pages, and its state rendered to finished lines. Pure.
+"""A pod as the exporter keeps it: its subjects, its pages, and its state as a block of samples. Pure.
 
-The raw object is dropped once `PodEntry` is made. A pod's lines (`exporter.podlines`) are rendered when the pod
-changes, not when it is scraped: a scrape of thousands of pods only joins text.
+The raw object is dropped once `PodEntry` is made. A pod's samples (`exporter.podlines`) are made when the pod changes,
+not when it is scraped. Names that many pods have in common are held once.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.families import Family, Scope
+from exporter.blocks import Block
+from exporter.families import Scope
 from exporter.gpu_request import GpuRequest, gpu_request, quantity
 from exporter.objects import Container, ContainerStatus, Pod, Terminated
 from exporter.samples import Subject
@@ -51,14 +53,15 @@ class PodEntry:
     containers: tuple[ContainerEntry, ...]
     targets: tuple[PageTarget, ...]
     node_exporter_page: str
-    lines: tuple[tuple[Family, str], ...]
+    state: Block | None
 
 
 def pod_entry(pod: Pod) -> PodEntry:
-    """Return what is kept of a pod, with no lines rendered."""
+    """Return what is kept of a pod, without its state."""
     meta, labels = pod.metadata, pod.metadata.labels or {}
     model, predictor = model_and_predictor(labels)
-    identity = Identity(meta.namespace, model, predictor, meta.name, "", pod.spec.node_name)
+    namespace, model, predictor, node = map(sys.intern, (meta.namespace, model, predictor, pod.spec.node_name))
+    identity = Identity(namespace, model, predictor, meta.name, "", node)
     subject = Subject.of(identity, Scope.POD)
     statuses = container_statuses(pod)
     specs = spec_containers(pod)
@@ -69,15 +72,15 @@ def pod_entry(pod: Pod) -> PodEntry:
     return PodEntry(
         uid=meta.uid,
         subject=subject,
-        app=labels.get(APP_LABEL_V1, ""),
-        phase=pod.status.phase,
+        app=sys.intern(labels.get(APP_LABEL_V1, "")),
+        phase=sys.intern(pod.status.phase),
         ready=ready,
         reason=reason,
         replica=_is_replica(pod, labels),
         containers=entries,
         targets=page_targets(pod, subjects),
         node_exporter_page=node_exporter_page(pod),
-        lines=(),
+        state=None,
     )
 
 
@@ -123,7 +126,7 @@ def container_statuses(pod: Pod) -> dict[str, ContainerStatus]:
 
 
 def _container_subject(pod: Identity, name: str) -> Subject:
-    identity = Identity(pod.namespace, pod.model, pod.predictor, pod.pod, name, pod.node)
+    identity = Identity(pod.namespace, pod.model, pod.predictor, pod.pod, sys.intern(name), pod.node)
     return Subject.of(identity, Scope.CONTAINER)
 
 

@@ -1,20 +1,23 @@
-"""The page: from a collection to text or OpenMetrics, chunk by chunk, gzipped on the way. Pure.
+"""The page: from a collection to text or OpenMetrics, piece by piece, gzipped on the way. Pure.
 
 The families come in the order of the table. The page is never held as a whole: a page of thousands of pods is tens of
-megabytes of text, one family of it one or two. A page has at most `series_max` series: those of the families that come
+megabytes of text, and its lines are made while they are sent. A page has at most `series_max` series: those that come
 last are left out and counted, the exporter's own never.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.blocks import Block, Shape, by_shape
 from exporter.families import FAMILIES, SERIES, SERIES_DROPPED, Family, Kind, Mode
 from exporter.samples import EXPORTER, Samples
 
 GZIP_WBITS = 31
+_PIECE = 128 * 1024
+"""About how many characters are made at once; the event loop does nothing else meanwhile."""
 
 
 @dataclass(slots=True)
@@ -25,24 +28,35 @@ class SeriesBound:
     dropped: int = 0
 
 
+@dataclass(slots=True)
+class _Room:
+    """What is left of the bound while a page is made."""
+
+    bound: SeriesBound
+    series: int = 0
+    full: bool = False
+
+    def fitting(self, items: Iterable[str]) -> Iterator[str]:
+        """Yield the items up to the first that does not fit; no item (a histogram, say) is cut."""
+        for item in items:
+            count = item.count("\n")
+            self.full = self.full or self.series + count > self.bound.series_max
+            if self.full:
+                self.bound.dropped += count
+            else:
+                self.series += count
+                yield item
+
+
 def page(samples: Samples, own: Samples, bound: SeriesBound, *, openmetrics: bool) -> Iterator[str]:
-    """Yield the page family by family; `own` are the exporter's own families, which no bound cuts."""
-    series = 0
+    """Yield the page in pieces; `own` are the exporter's own families, which no bound cuts."""
+    room, shapes = _Room(bound), by_shape(samples.blocks)
     for family in FAMILIES:
-        lines = samples.lines.get(family)
-        if lines and family.mode is not Mode.BOTH:
-            text = "".join(lines)
-            count = text.count("\n")
-            if count > bound.series_max - series:
-                text, kept = _cut(lines, bound.series_max - series)
-                bound.dropped += count - kept
-                count = kept
-            series += count
-            if text:
-                yield header(family, openmetrics=openmetrics) + text
+        if family.mode is not Mode.BOTH:
+            yield from _pieces(header(family, openmetrics=openmetrics), room.fitting(_items(family, samples, shapes)))
     own.add(SERIES_DROPPED, EXPORTER, bound.dropped, "scrape.series_max")
     own_series = sum(line.count("\n") for lines in own.lines.values() for line in lines) + 1
-    own.add(SERIES, EXPORTER, series + own_series)
+    own.add(SERIES, EXPORTER, room.series + own_series)
     for family in FAMILIES:
         if lines := own.lines.get(family):
             yield header(family, openmetrics=openmetrics) + "".join(lines)
@@ -60,18 +74,26 @@ def compressed(chunks: Iterable[str], level: int) -> Iterator[bytes]:
     """Yield the gzip stream of the text."""
     packer = zlib.compressobj(level, wbits=GZIP_WBITS)
     for chunk in chunks:
-        if packed := packer.compress(chunk.encode()):
-            yield packed
+        yield packer.compress(chunk.encode())
     yield packer.flush()
 
 
-def _cut(lines: Iterable[str], room: int) -> tuple[str, int]:
-    """Return the first items that fit into `room` series, and how many series those are; no histogram is cut."""
-    kept: list[str] = []
-    series = 0
-    for line in lines:
-        series += line.count("\n")
-        if series > room:
-            return "".join(kept), series - line.count("\n")
-        kept.append(line)
-    return "".join(kept), series
+def _items(family: Family, samples: Samples, shapes: Mapping[Shape, Sequence[Block]]) -> Iterator[str]:
+    yield from samples.lines.get(family, ())
+    for shape, blocks in shapes.items():
+        if family in shape.rows:
+            for block in blocks:
+                yield block.lines(family)
+
+
+def _pieces(head: str, items: Iterable[str]) -> Iterator[str]:
+    """Yield the items, joined to pieces, behind the head; nothing when there are none."""
+    part, size = [head], 0
+    for item in items:
+        part.append(item)
+        size += len(item)
+        if size > _PIECE:
+            yield "".join(part)
+            part, size = [], 0
+    if size:
+        yield "".join(part)

@@ -14,8 +14,9 @@ from math import isnan, nan
 from typing import Generic, TypeVar
 
 from exporter.collector import Collection
-from exporter.samples import ContainerUsage, GpuUsage, ModelTraffic
-from exporter.traffic import ModelKey, TrafficMeter, TrafficPoint
+from exporter.counts import TrafficPoint
+from exporter.samples import ContainerUsage, FrontReading, GpuUsage
+from exporter.traffic import ModelKey, TrafficMeter, points
 from exporter.windows import TrafficWindows, Window
 
 Key = TypeVar("Key", bound=Hashable)
@@ -97,9 +98,8 @@ class Ring:
         observations = collection.observations()
         self._times[self._ticks % self.points] = at
         self.pods.write(self._ticks, pod_points(collection))
-        traffic = self._meter.update(at, [o for o in observations if isinstance(o, ModelTraffic)])
-        points = traffic.points() if traffic else {}
-        self.models.write(self._ticks, {key: astuple(point) for key, point in points.items()})
+        traffic = self._meter.update(o for o in observations if isinstance(o, FrontReading))
+        self.models.write(self._ticks, {key: astuple(point) for key, point in points(traffic).items()})
         self._windows.write(self._ticks, traffic)
         self._ticks += 1
         return True

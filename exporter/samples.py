@@ -1,10 +1,11 @@
 """What sources hand over: samples as finished text, and observations as typed records.
 
 A source implements `Source`: a name and `collect(deadline)`. It returns one `SourceResult`, holding
-- *observations*: typed records (`ContainerUsage`, `GpuUsage`, `Traffic`, `IngressTraffic`) of what the JSON API and
-  the 15-minute ring need too; `exporter/observed.py` turns them into samples, so a source never does both;
-- *samples*: everything else, added to `Samples` as finished lines. A line costs about a microsecond to make and
-  nothing to render; the page is a join.
+- *observations*: typed records (`ContainerUsage`, `GpuUsage`, `FrontReading`, `ControllerTraffic`) of what the JSON API
+  and the 15-minute ring need too; `exporter/observed.py` turns them into samples, so a source never does both (of a
+  `FrontReading` the samples are made when the page is read, for pages are kept);
+- *samples*: everything else, added to `Samples` as finished lines, or as blocks (`exporter/blocks.py`) of what is kept
+  from scrape to scrape.
 
 A parser of a model server's page is a pure function `parse(page) -> list[Traffic]`: it knows nothing of pods. All
 durations are seconds, all sizes bytes, all shares ratios, converted where they are read.
@@ -13,16 +14,21 @@ durations are seconds, all sizes bytes, all shares ratios, converted where they 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite, isnan
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from exporter.counts import Counts
 from exporter.families import Family, Scope
 from milepost.identity import Identity
 
+if TYPE_CHECKING:
+    from exporter.blocks import Block
+
 _ESCAPED = re.compile(r'[\\"\n]')
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
+_SPECIAL = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 
 
 def escape(value: str) -> str:
@@ -37,7 +43,8 @@ def render_labels(names: Sequence[str], values: Sequence[str]) -> str:
 
 def number(value: float) -> str:
     """Return a sample's value as the text formats write it, so that it reads back as the same number."""
-    return repr(value) if isfinite(value) else "NaN" if isnan(value) else "+Inf" if value > 0 else "-Inf"
+    text = repr(value)
+    return text[:-2] if text.endswith(".0") else _SPECIAL.get(text, text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,55 +153,97 @@ class ControllerTraffic:
     traffic: Sequence[IngressTraffic]
 
 
-Observation = ContainerUsage | GpuUsage | ModelTraffic | ControllerTraffic
+@dataclass(frozen=True, slots=True, eq=False)
+class FrontReading:
+    """Whole requests to a predictor that one server counted since its start; `at` is when its page was read.
+
+    `at` is the event loop's clock. The samples of the same page are rendered where it is read.
+    """
+
+    subject: Subject
+    source: str
+    at: float
+    counts: Counts
+
+
+Observation = ContainerUsage | GpuUsage | FrontReading | ControllerTraffic
 """What a source returns. A parser gives bare `Traffic`; the reader of the page knows whose it was."""
 
 
-class Samples:
-    """Finished lines by family, in the order in which they came."""
+Row = tuple[str, str, float]
+"""Suffix of the name (`_bucket`), the labels that its like shares (`le="0.1"`), and the value."""
 
-    __slots__ = ("lines",)
 
-    def __init__(self) -> None:
-        self.lines: dict[Family, list[str]] = {}
+class Sink(ABC):
+    """Where samples go. The labels of one sample are its subject's, its *own*, and those *shared* with its like.
+
+    Which are own and which are shared only matters to what a sink keeps; a line has them in this order.
+    """
+
+    __slots__ = ()
 
     def add(self, family: Family, subject: Subject, value: float, *labels: str) -> None:
         """Add one sample; `labels` are the values of `family.labels`, in order."""
-        text = self._labels(family, subject, labels)
-        self.add_lines(family, f"{family.name}{text} {number(value)}\n")
+        if len(labels) != len(family.labels):
+            raise ValueError(f"{family.name} has the labels {family.labels}, not {len(labels)}")
+        own = render_labels(family.labels[:-1], labels[:-1]) if len(labels) > 1 else ""
+        self._take(family, subject, own, [("", render_labels(family.labels[-1:], labels[-1:]), value)])
+
+    def add_own(self, family: Family, subject: Subject, value: float, *labels: str) -> None:
+        """Add one sample with labels that hardly another object has."""
+        self._take(family, subject, render_labels(family.labels, labels), [("", "", value)])
 
     def add_histogram(self, family: Family, subject: Subject, value: Histogram, *labels: str) -> None:
         """Add the buckets, sum and count of one histogram."""
-        inner = self._labels(family, subject, labels)[1:-1]
-        prefix = f"{family.name}_bucket{{{inner}," if inner else f"{family.name}_bucket{{"
-        bounds = [repr(float(bound)) for bound in value.bounds_s] + ["+Inf"]
-        rows = [f'{prefix}le="{le}"}} {number(n)}\n' for le, n in zip(bounds, value.cumulative, strict=True)]
-        rows.append(f"{family.name}_sum{{{inner}}} {number(value.sum_s)}\n")
-        rows.append(f"{family.name}_count{{{inner}}} {number(value.cumulative[-1])}\n")
-        self.add_lines(family, "".join(rows))
+        bounds = (*[repr(float(bound)) for bound in value.bounds_s], "+Inf")
+        rows = [("_bucket", f'le="{bound}"', count) for bound, count in zip(bounds, value.cumulative, strict=True)]
+        rows += [("_sum", "", value.sum_s), ("_count", "", value.cumulative[-1])]
+        self._take(family, subject, render_labels(family.labels, labels), rows)
 
     def add_summary(self, family: Family, subject: Subject, total: float, count: float, *labels: str) -> None:
         """Add the sum and the count of a summary without quantiles."""
-        text = self._labels(family, subject, labels)
-        self.add_lines(family, f"{family.name}_sum{text} {number(total)}\n{family.name}_count{text} {number(count)}\n")
+        rows = [("_sum", "", total), ("_count", "", count)]
+        self._take(family, subject, render_labels(family.labels, labels), rows)
 
-    def add_lines(self, family: Family, lines: str) -> None:
-        """Add samples that were rendered before; each line ends with a line feed."""
-        self.lines.setdefault(family, []).append(lines)
+    def _take(self, family: Family, subject: Subject, own: str, rows: Sequence[Row]) -> None:
+        if subject.scope is not family.scope:
+            raise ValueError(f"{family.name} is about a {family.scope.name}, not a {subject.scope.name}")
+        self._add_rows(family, f"{subject.text},{own}" if subject.text and own else subject.text or own, rows)
+
+    @abstractmethod
+    def _add_rows(self, family: Family, text: str, rows: Sequence[Row]) -> None:
+        """Take the rows of one metric; `text` is the subject's and their own labels."""
+
+
+class Samples(Sink):
+    """Finished lines by family, in the order in which they came, and the blocks of what is kept between scrapes."""
+
+    __slots__ = ("blocks", "lines")
+
+    def __init__(self) -> None:
+        self.lines: dict[Family, list[str]] = {}
+        self.blocks: list[Block] = []
+
+    def add_block(self, block: Block) -> None:
+        """Add the samples of one object."""
+        self.blocks.append(block)
 
     def extend(self, other: Samples) -> None:
         """Add all samples of another container."""
         for family, lines in other.lines.items():
             self.lines.setdefault(family, []).extend(lines)
+        self.blocks += other.blocks
 
-    @staticmethod
-    def _labels(family: Family, subject: Subject, labels: Sequence[str]) -> str:
-        if subject.scope is not family.scope:
-            raise ValueError(f"{family.name} is about a {family.scope.name}, not a {subject.scope.name}")
-        if not family.labels:
-            return f"{{{subject.text}}}" if subject.text else ""
-        extra = render_labels(family.labels, labels)
-        return f"{{{subject.text},{extra}}}" if subject.text else f"{{{extra}}}"
+    def _add_rows(self, family: Family, text: str, rows: Sequence[Row]) -> None:
+        lines = []
+        for suffix, shared, value in rows:
+            labels = f"{text},{shared}" if text and shared else text or shared
+            lines.append(
+                f"{family.name}{suffix}{{{labels}}} {number(value)}\n"
+                if labels
+                else f"{family.name}{suffix} {number(value)}\n"
+            )
+        self.lines.setdefault(family, []).append("".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +251,8 @@ class SourceResult:
     """What one source gave at one collection.
 
     With an `error` (a short reason word) the source is down. What is not `shown` feeds the JSON API's history only: it
-    is on another exporter's page. `failures` counts the reasons of a source of many pages,
-    some of which failed; one that reads a single thing leaves it empty.
+    is on another exporter's page. `failures` counts the reasons why pages of a source of many failed since it was last
+    collected; None for one that reads a single thing, whose failure is its `error`.
     """
 
     source: str
@@ -213,7 +262,7 @@ class SourceResult:
     error: str = ""
     error_detail: str = ""
     age_s: float = 0.0
-    failures: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] | None = None
     targets: int = 1
     targets_up: int = 1
     shown: bool = True
@@ -241,23 +290,3 @@ class Containers(Protocol):
 
     def by_name(self, namespace: str, pod: str, container: str) -> Subject | None:
         """Find a container by its names."""
-
-
-GRPC_CODE_CLASS: Mapping[str, str] = {
-    "OK": "2xx",
-    "INVALID_ARGUMENT": "4xx", "NOT_FOUND": "4xx", "ALREADY_EXISTS": "4xx", "PERMISSION_DENIED": "4xx",
-    "UNAUTHENTICATED": "4xx", "FAILED_PRECONDITION": "4xx", "OUT_OF_RANGE": "4xx", "CANCELLED": "4xx",
-    "RESOURCE_EXHAUSTED": "4xx", "ABORTED": "4xx",
-    "UNKNOWN": "5xx", "DEADLINE_EXCEEDED": "5xx", "UNIMPLEMENTED": "5xx", "INTERNAL": "5xx", "UNAVAILABLE": "5xx",
-    "DATA_LOSS": "5xx",
-}  # fmt: skip
-"""gRPC codes as HTTP classes, after the mapping of google.rpc.Code; names compare without case and underscores."""
-
-_GRPC_BY_FOLDED_NAME = {name.replace("_", "").lower(): klass for name, klass in GRPC_CODE_CLASS.items()}
-
-
-def code_class(code: str) -> str:
-    """Return `1xx`...`5xx` of an HTTP status or a gRPC code (`OK`, `DeadlineExceeded`, `NOT_FOUND`); else `other`."""
-    if len(code) == 3 and code[0] in "12345":
-        return f"{code[0]}xx"
-    return _GRPC_BY_FOLDED_NAME.get(code.replace("_", "").lower(), "other")

@@ -11,11 +11,11 @@ from prometheus_client.exposition import choose_encoder
 from exporter.assemble import assemble
 from exporter.cluster import Cluster
 from exporter.collector import Collector
+from exporter.modelpages import ModelPagesSource
 from exporter.own import own_samples
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound, page
 from exporter.ring import Ring
-from exporter.rotation import RotatingSource
 from exporter.watching import KubernetesSource
 
 OPENMETRICS = "application/openmetrics-text"
@@ -34,7 +34,7 @@ class Exporter:
     ring: Ring
     bound: SeriesBound
     process: CollectorRegistry
-    background: tuple[RotatingSource, ...] = ()
+    background: tuple[ModelPagesSource, ...] = ()
 
     async def scrape(self, timeout_s: float, accept: str) -> tuple[str, Iterator[str]]:
         """Collect, and return (content type, the page in pieces)."""

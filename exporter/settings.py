@@ -73,9 +73,7 @@ class PagesSettings:
     enabled: bool = setting(True, "Read the pages of model servers and Ingress controllers (mode cluster)")
     concurrency: int = setting(64, "Most pages open at once")
     timeout: Seconds = setting(Seconds(3), "Longest wait for one page")
-    every: Seconds = setting(
-        Seconds(0), "Read model servers' pages this often in the background (thousands of pages); 0: at the scrape"
-    )
+    every: Seconds = setting(Seconds(15), "Read the page of every model server this often, in the background")
     body_max: Bytes = setting(Bytes(8 << 20), "Largest page accepted")
     series_max: int = setting(2000, "Most series taken from one page; a page that gives more counts as down")
 

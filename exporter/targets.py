@@ -8,6 +8,7 @@ at one front only.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def page_targets(pod: Pod, subjects: Mapping[str, Subject]) -> tuple[PageTarget,
     labels = pod.metadata.labels or {}
     orchestrated = any(container.name == ENGINE_CONTAINER for container in pod.spec.containers)
     elsewhere = MODEL_LABEL_V1 in labels and APP_LABEL_V1 not in labels
-    images = {container.name: container.image for container in pod.spec.containers}
+    images = {sys.intern(container.name): sys.intern(container.image) for container in pod.spec.containers}
     return tuple(
         PageTarget(
             page.source,

@@ -198,14 +198,13 @@ def _window(facts: _Facts, key: tuple[str, str, str]) -> WindowView | None:
     found = facts.ring.window(key, facts.window_s)
     if found is None:
         return None
-    figures = {
-        name: None if isnan(value) else value for name, value in asdict(found.total.point(found.seconds)).items()
-    }
+    rate = found.total.requests / found.seconds
+    figures = {name: None if isnan(value) else value for name, value in asdict(found.total.point(rate)).items()}
     return WindowView(
         seconds=found.seconds,
         requests=found.total.requests,
         errors=found.total.errors,
-        requests_per_second=found.total.requests / found.seconds,
+        requests_per_second=rate,
         error_ratio=figures["error_ratio"],
         mean_s=figures["mean_s"],
         p50_s=figures["p50_s"],

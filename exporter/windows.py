@@ -1,19 +1,19 @@
 """Counts of each predictor at every point of the ring, to be added up over any window of it. Pure.
 
-Rates may be averaged over time, quantiles may not: the p99 of five minutes is no function of twenty p99s. So the ring's
-points are not enough for whoever judges a predictor over a window; here the counts behind them are kept, requests,
-errors, time and histogram buckets, and figures are made of their sums. A row is one array of float32, in which the
-counts of one interval are exact up to sixteen million; sums are taken in double precision.
+The ring's points are figures, and those of a window cannot be made of them (`exporter.counts`); for whoever judges a
+predictor over a window the counts behind them are kept. A row is one array of float32, in which the counts of one
+interval are exact up to sixteen million; sums are taken in double precision.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
-from exporter.traffic import ModelKey, TrafficInterval, TrafficSum
+from exporter.counts import Counts
+from exporter.traffic import ModelKey, PredictorTraffic
 
 _FIXED = 5
 """Columns before the buckets: seconds, requests, errors, time, timed."""
@@ -27,8 +27,8 @@ class _Track:
 
     @property
     def width(self) -> int:
-        """The columns of one point."""
-        return _FIXED + len(self.bounds_s) + 1
+        """The columns of one point; without bounds there are no buckets."""
+        return _FIXED + (len(self.bounds_s) + 1 if self.bounds_s else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Window:
     """What a model or predictor did in the `seconds` of a window in which it was heard."""
 
     seconds: float
-    total: TrafficSum
+    total: Counts
 
 
 class TrafficWindows:
@@ -48,19 +48,20 @@ class TrafficWindows:
         self._tracks: dict[ModelKey, _Track] = {}
         self._predictors: dict[tuple[str, str], set[str]] = {}
 
-    def write(self, tick: int, interval: TrafficInterval | None) -> None:
-        """Take the interval that ended at this tick; a predictor unheard of for a whole turn is forgotten."""
-        found = interval.by_predictor if interval else {}
+    def write(self, tick: int, predictors: Mapping[ModelKey, PredictorTraffic]) -> None:
+        """Take the intervals that ended at this tick; a predictor unheard of for a whole turn is forgotten."""
+        heard = {key: traffic for key, traffic in predictors.items() if traffic.seconds}
         for key, track in list(self._tracks.items()):
             if tick - track.heard >= self._points:
                 self._forget(key)
-            elif key not in found:
+            elif key not in heard:
                 self._put(track, tick, [nan] * track.width)
-        for key, total in found.items():
-            kept = self._track(key, total.bounds_s, tick)
-            if kept is not None and interval is not None:
-                counts = (interval.seconds, total.requests, total.errors, total.time_s, total.timed)
-                self._put(kept, tick, [*counts, *(total.buckets or [nan] * (len(kept.bounds_s) + 1))])
+        for key, traffic in heard.items():
+            new, kept = traffic.new, self._track(key, traffic.new.bounds_s, tick)
+            if kept is not None:
+                counts = [traffic.seconds, new.requests, new.errors, new.time_s, new.timed]
+                blank = [nan] * (kept.width - _FIXED)
+                self._put(kept, tick, [*counts, *(new.buckets or blank)])
                 kept.heard = tick
 
     def read(self, key: ModelKey, ticks: Iterable[int]) -> Window | None:
@@ -68,13 +69,12 @@ class TrafficWindows:
         namespace, model, predictor = key
         names = [predictor] if predictor else sorted(self._predictors.get((namespace, model), ()))
         tracks = [track for name in names if (track := self._tracks.get((namespace, model, name))) is not None]
-        seconds, total = 0.0, TrafficSum()
+        seconds, total = 0.0, Counts()
         for tick in ticks:
             heard = [(track, values) for track in tracks if not isnan((values := self._get(track, tick))[0])]
-            # All predictors of a model were read at the same two moments.
-            seconds += heard[0][1][0] if heard else 0.0
+            seconds += max((values[0] for _, values in heard), default=0.0)
             for track, values in heard:
-                total.merge(_sum_of(track.bounds_s, values))
+                total.merge(_counts(track.bounds_s, values))
         return Window(seconds, total) if seconds else None
 
     def _track(self, key: ModelKey, bounds_s: tuple[float, ...], tick: int) -> _Track | None:
@@ -84,10 +84,12 @@ class TrafficWindows:
             return before
         if before is None and len(self._tracks) >= self._rows_max:
             return None
-        track = _Track(bounds_s, array("f", [nan] * (self._points * (_FIXED + len(bounds_s) + 1))), tick)
-        if before is not None:  # Another server now: the counts go on, the buckets begin anew.
+        track = _Track(bounds_s, array("f"), tick)
+        track.values = array("f", [nan] * (self._points * track.width))
+        if before is not None:  # First requests, or another server now: the counts go on, the buckets begin anew.
+            blank = [nan] * (track.width - _FIXED)
             for older in range(self._points):
-                self._put(track, older, [*self._get(before, older)[:_FIXED], *[nan] * (len(bounds_s) + 1)])
+                self._put(track, older, [*self._get(before, older)[:_FIXED], *blank])
         self._tracks[key] = track
         self._predictors.setdefault(key[:2], set()).add(key[2])
         return track
@@ -107,10 +109,7 @@ class TrafficWindows:
         return track.values[at : at + track.width]
 
 
-def _sum_of(bounds_s: tuple[float, ...], values: Sequence[float]) -> TrafficSum:
+def _counts(bounds_s: tuple[float, ...], values: Sequence[float]) -> Counts:
     _, requests, errors, time_s, timed, *buckets = values
-    known = not isnan(buckets[-1])
-    return TrafficSum(
-        requests, errors, time_s, timed, bounds_s if known else (), buckets if known else None,
-        mixed=not known and requests > 0,
-    )  # fmt: skip
+    known = bool(buckets) and not isnan(buckets[-1])
+    return Counts(requests, errors, time_s, timed, bounds_s if known else (), array("d", buckets) if known else None)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.samples import Histogram, IngressTraffic, code_class
+from exporter.codes import code_class
+from exporter.samples import Histogram, IngressTraffic
 from exporter.sources.series import Families, Series, counts_by, grouped, histogram, of_family
 
 REQUESTS = "nginx_ingress_controller_requests"

@@ -1,9 +1,10 @@
-"""Gathers the series of a few families from a page in one pass of the regex engine, histograms put together.
+"""Gathers the series of a few families from a page, histograms put together.
 
 `exporter/scan.py` yields samples; a model server's page is mostly histograms, whose samples belong together and differ
-by `le` alone. Here one compiled pattern jumps from wanted line to wanted line: it begins with a literal (line feed and
-the families' common prefix), so the rest of the page is skipped at memory speed, and with `le` cut out of the label
-text what remains is the key of the series, so that labels are decoded once per series and not once per bucket.
+by `le` alone. Only lines that begin with the families' common prefix are looked at. The first line of a series goes
+through a compiled pattern; with `le` cut out of the label text what remains is the key of the series, so that labels
+are decoded once per series and not once per bucket. The next buckets, the sum and the count begin with bytes that are
+known from then on (`_Run`), so all they cost is a comparison and a number: a quarter of what the pattern takes.
 
 Rules:
 - Every quantifier of the pattern is possessive: no input can make it backtrack, the time is linear in the page.
@@ -25,7 +26,6 @@ import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TypeVar
 
 from exporter.samples import Histogram
@@ -55,6 +55,11 @@ class Series:
     count: float = 0.0
     buckets: dict[float, float] = field(default_factory=dict)
 
+    def add(self, part: str, value: float) -> None:
+        """Add to `value`, `sum` or `count`; what is not a number is left out."""
+        if value == value:  # noqa: PLR0124 - not NaN
+            setattr(self, part, getattr(self, part) + value)
+
 
 class Families:
     """The families wanted from one kind of page, compiled once and used for every page of that kind."""
@@ -65,7 +70,8 @@ class Families:
         self.names = names
         prefix = os.path.commonprefix(names)  # noqa: RUF071 - character by character is what is wanted
         rests = b"|".join(re.escape(name[len(prefix) :].encode()) for name in sorted(names, key=len, reverse=True))
-        self._pattern = re.compile(b"\n" + re.escape(prefix.encode()) + b"(" + rests + b")" + _SAMPLE_TAIL)
+        self._prefix = prefix.encode()
+        self._pattern = re.compile(re.escape(self._prefix) + b"(" + rests + b")" + _SAMPLE_TAIL)
         self._names = {name[len(prefix) :].encode(): name for name in names}
 
     def gather(self, page: bytes, *, samples_max: int = SAMPLES_MAX) -> list[Series]:
@@ -73,28 +79,70 @@ class Families:
         if page and not page.endswith(b"\n"):
             raise PageError(f"the page of {len(page)} bytes does not end with a line feed: it was cut off")
         found: dict[tuple[bytes, bytes], Series] = {}
-        matches = self._pattern.finditer(b"\n" + page)
-        for match in islice(matches, samples_max):
-            rest, suffix, labels, text = match.groups(b"")
-            try:
-                value = float(text)
-                bound, labels = _take_le(labels) if suffix == b"_bucket" else (0.0, labels)
-            except ValueError:
-                continue
-            if value != value or bound != bound:  # noqa: PLR0124 - NaN, at a tenth of the price of math.isnan
-                continue
-            one = found.get((rest, labels))
-            if one is None:
-                decoded = parse_labels(labels.decode(errors="replace")) if labels else {}
-                one = found[rest, labels] = Series(self._names[rest], decoded)
-            if suffix == b"_bucket":
-                one.buckets[bound] = one.buckets.get(bound, 0.0) + value
-            else:
-                attribute = _ATTRIBUTES[suffix]
-                setattr(one, attribute, getattr(one, attribute) + value)
-        if next(matches, None) is not None:
-            raise PageError(f"the page has more than {samples_max} samples of {', '.join(self.names)}")
+        run, samples = _Run(), 0
+        for line in [line for line in page.split(b"\n") if line.startswith(self._prefix)]:
+            if not run.take(line):
+                match = self._pattern.match(line)
+                if match is None:
+                    continue
+                run = self._begin(match, found)
+            samples += 1
+            if samples > samples_max:
+                raise PageError(f"the page has more than {samples_max} samples of {', '.join(self.names)}")
         return list(found.values())
+
+    def _begin(self, match: re.Match[bytes], found: dict[tuple[bytes, bytes], Series]) -> _Run:
+        """Take a sample whose series is not known yet, and return what its next samples begin with."""
+        rest, suffix, labels, text = match.groups(b"")
+        try:
+            value = float(text)
+            bound, bare = _take_le(labels) if suffix == b"_bucket" else (0.0, labels)
+        except ValueError:
+            return _Run()
+        if value != value or bound != bound:  # noqa: PLR0124 - NaN, at a tenth of the price of math.isnan
+            return _Run()
+        one = found.get((rest, bare))
+        if one is None:
+            decoded = parse_labels(bare.decode(errors="replace")) if bare else {}
+            one = found[rest, bare] = Series(self._names[rest], decoded)
+        if suffix != b"_bucket":
+            one.add(_ATTRIBUTES[suffix], value)
+            return _Run()
+        one.buckets[bound] = one.buckets.get(bound, 0.0) + value
+        if not bare or not labels.startswith(bare + b',le="'):
+            return _Run()
+        name = self._prefix + rest
+        return _Run(one, *(name + part % bare for part in (b'_bucket{%b,le="', b"_sum{%b} ", b"_count{%b} ")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The series of the line before, and what its further lines begin with; by itself it takes none."""
+
+    series: Series = field(default_factory=lambda: Series("", {}))
+    bucket: bytes = b"\n"
+    sum: bytes = b"\n"
+    count: bytes = b"\n"
+
+    def take(self, line: bytes) -> bool:
+        """Take the line if it is one more of the series and a plain one: name, labels, value."""
+        try:
+            if line.startswith(self.bucket):
+                bound, _, text = line[len(self.bucket) :].partition(b'"} ')
+                self._add_bucket(float(bound), float(text))
+            elif line.startswith(self.sum):
+                self.series.add("sum", float(line[len(self.sum) :]))
+            elif line.startswith(self.count):
+                self.series.add("count", float(line[len(self.count) :]))
+            else:
+                return False
+        except ValueError:  # a timestamp or an exemplar behind the value, or no number at all
+            return False
+        return True
+
+    def _add_bucket(self, bound: float, value: float) -> None:
+        if bound == bound and value == value:  # noqa: PLR0124 - not NaN
+            self.series.buckets[bound] = self.series.buckets.get(bound, 0.0) + value
 
 
 def grouped(series: Iterable[Series], key: Callable[[Series], Key | None]) -> dict[Key, list[Series]]:

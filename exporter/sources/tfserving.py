@@ -15,7 +15,8 @@ Quirks:
 
 from __future__ import annotations
 
-from exporter.samples import Traffic, code_class
+from exporter.codes import code_class
+from exporter.samples import Traffic
 from exporter.sources.series import Families, counts_by, grouped, histogram, of_family
 
 REQUESTS = ":tensorflow:serving:request_count"

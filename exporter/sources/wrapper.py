@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 
 from exporter.families import UNIT_CUSTOM, UNIT_CUSTOM_SECONDS, UNIT_CUSTOM_VALUE, UNIT_FEEDBACK, UNIT_FEEDBACK_REWARD
-from exporter.samples import Samples, Subject
+from exporter.samples import Sink, Subject
 from exporter.scan import PageError
 from exporter.sources.series import Families, Series, grouped, total
 
@@ -56,7 +56,7 @@ def parse(page: bytes) -> list[Custom]:
     return [_custom(unit, name, names[name], found) for (unit, name), found in groups.items()]
 
 
-def add_samples(samples: Samples, subject: Subject, page: bytes) -> None:
+def add_samples(samples: Sink, subject: Subject, page: bytes) -> None:
     """Add the samples of a wrapper's page to those of its container. Raises PageError."""
     for one in parse(page):
         if one.kind == "histogram":

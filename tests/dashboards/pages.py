@@ -24,6 +24,7 @@ from exporter.collector import Collection
 from exporter.kubelet import read_cadvisor_page, read_resource_page
 from exporter.metricsapi import read_pod_metrics
 from exporter.modellines import add_model_lines, add_node_lines
+from exporter.observed import add_model
 from exporter.render import SeriesBound, page
 from exporter.samples import (
     EXPORTER,
@@ -79,10 +80,12 @@ def cluster_page() -> str:
     found.pods.add_lines(state)
     add_model_lines(state, found)
     add_node_lines(state, found)
+    for source, pod, container in (
+        ("executor", STABLE, ENGINE), ("executor", CANARY, ENGINE),
+        ("triton", "churn-default-0-classifier-bbbbb", "classifier"),
+    ):  # fmt: skip
+        add_model(state, scene.model_page(source, scene.subject(found.pods, pod, container)))
     observed: list[Observation] = [
-        scene.model_page("executor", scene.subject(found.pods, STABLE, ENGINE)),
-        scene.model_page("executor", scene.subject(found.pods, CANARY, ENGINE)),
-        scene.model_page("triton", scene.subject(found.pods, "churn-default-0-classifier-bbbbb", "classifier")),
         ControllerTraffic("ingress-nginx-controller-0", nginx.parse((PAGES / "ingress-nginx.txt").read_bytes())),
         *read_pod_metrics((PAGES.parent.parent / "pod-metrics.json").read_bytes(), found.pods, now=NOW),
     ]

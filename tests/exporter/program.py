@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import urllib.request
@@ -54,6 +55,11 @@ class ExporterProgram:
         """Its resident memory now (VmRSS) or at most (VmHWM)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return float(status.partition(f"{what}:")[2].split()[0]) / 1024
+
+    def cpu_s(self) -> float:
+        """The CPU time that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _ready(self) -> bool:
         try:

@@ -18,11 +18,13 @@ from exporter.families import Scope
 from exporter.kubelet import read_cadvisor_page, read_resource_page
 from exporter.metricsapi import read_pod_metrics
 from exporter.modellines import add_model_lines, add_node_lines
+from exporter.observed import add_model
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound, page
 from exporter.samples import (
     ContainerUsage,
     ControllerTraffic,
+    FrontReading,
     GpuUsage,
     ModelTraffic,
     Observation,
@@ -32,6 +34,7 @@ from exporter.samples import (
 )
 from exporter.sources import nginx
 from exporter.sources.pages import read
+from exporter.traffic import front_counts
 from milepost.identity import Identity
 from tests.exporter.workload import ENGINE, Object, ingress, running, seldon_deployment, seldon_pod, service
 
@@ -117,6 +120,13 @@ def model_page(source: str, about: Subject) -> ModelTraffic:
     return ModelTraffic(about, source, True, read(source, (PAGES / f"{source}.txt").read_bytes(), {}))
 
 
+def front_reading(source: str, about: Subject, at: float) -> FrontReading:
+    """The whole requests on such a page, read at this time."""
+    counts = front_counts(model_page(source, about))
+    assert counts is not None
+    return FrontReading(about, source, at, counts)
+
+
 def cluster_page(*, openmetrics: bool = False) -> str:
     """The cluster page, without the exporter's own families."""
     found = cluster()
@@ -129,11 +139,14 @@ def cluster_page(*, openmetrics: bool = False) -> str:
     controller = ControllerTraffic(
         "ingress-nginx-controller-0", nginx.parse((PAGES / "ingress-nginx.txt").read_bytes())
     )
-    observed: list[Observation] = [model_page("executor", engine), model_page("triton", crashing), controller]
+    pages = Samples()
+    add_model(pages, model_page("executor", engine))
+    add_model(pages, model_page("triton", crashing))
+    observed: list[Observation] = [controller]
     observed += read_pod_metrics((PAGES.parent.parent / "pod-metrics.json").read_bytes(), found.pods, now=NOW)
     results = (
         SourceResult("kubernetes", 0.01, state),
-        SourceResult("model-pages", 0.02, observations=observed),
+        SourceResult("model-pages", 0.02, pages, observed),
     )
     samples = assemble(Collection(results, {}), found.pods, found)
     return "".join(page(samples, Samples(), SeriesBound(10_000), openmetrics=openmetrics))

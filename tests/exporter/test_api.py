@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from exporter.api import accepts_gzip, collection_timeout, create_app, cut
 from exporter.collector import Collection, Collector
 from exporter.render import SeriesBound
 from exporter.ring import Ring
-from exporter.samples import ContainerUsage, GpuUsage, SourceResult
+from exporter.samples import ContainerUsage, GpuUsage, SourceResult, Subject
 from exporter.serving import Exporter, process_registry
 from exporter.settings import ScrapeSettings
 from exporter.watching import KubernetesSource, Resource
 from milepost.auth import Caller, Unauthenticated
 from milepost.kube import KubeClient
 from milepost.units import Seconds
-from tests.exporter.scene import NOW, cluster, model_page, subject
+from tests.exporter.scene import NOW, cluster, front_reading, subject
 from tests.exporter.workload import ENGINE
 from tests.parts.asgi import serve
 
@@ -48,16 +48,20 @@ class NamespaceReaders:
 
 @dataclass
 class Fixed:
-    """A source that gives the same result each time."""
+    """A source that gives the same result each time, and a model's page that was read 15 seconds after the last."""
 
     result: SourceResult
+    engine: Subject
+    collections: int = 0
 
     @property
     def name(self) -> str:
         return self.result.source
 
     async def collect(self, deadline: float) -> SourceResult:
-        return self.result
+        self.collections += 1
+        front = front_reading("executor", self.engine, 15.0 * self.collections)
+        return replace(self.result, observations=[*self.result.observations, front])
 
 
 def exporter(nowhere: Path, *, complete: bool = True) -> Exporter:
@@ -67,7 +71,6 @@ def exporter(nowhere: Path, *, complete: bool = True) -> Exporter:
     observed = (
         ContainerUsage(engine, NOW, 10.0, memory_bytes=2.0**20),
         GpuUsage(subject(found.pods, "notebook", "main"), "GPU-1", "nvml", 0.5, 2.0**30),
-        model_page("executor", engine),
     )
     # Nothing is sent to the API server: the watches do not run.
     client = KubeClient.load(kubeconfig=nowhere)
@@ -78,12 +81,13 @@ def exporter(nowhere: Path, *, complete: bool = True) -> Exporter:
     def remember(collection: Collection) -> None:
         ring.offer(NOW + 15 * next(ticks), collection)
 
+    fixed = Fixed(SourceResult("kubelet", 0.01, observations=observed), engine)
     return Exporter(
         mode="cluster",
         pods=found.pods,
         cluster=found,
         kubernetes=kubernetes,
-        collector=Collector([Fixed(SourceResult("kubelet", 0.01, observations=observed))], on_collected=remember),
+        collector=Collector([fixed], on_collected=remember),
         ring=ring,
         bound=SeriesBound(100_000),
         process=process_registry(),

@@ -11,7 +11,6 @@ import pytest
 from exporter.collector import Collection, Collector
 from exporter.families import Scope
 from exporter.rates import CpuRates
-from exporter.rotation import RotatingSource
 from exporter.samples import ContainerUsage, SourceResult, Subject
 from milepost.identity import Identity
 
@@ -105,42 +104,6 @@ async def test_closing_ends_a_collection_under_way() -> None:
     await asyncio.sleep(0.01)
     await running.close()
     assert errors(await waiting) == {"scripted": "deadline"}
-
-
-@dataclass
-class Paged:
-    """A source of many pages, one of which is down; it counts its turns."""
-
-    name: str = "paged"
-    turns: int = 0
-
-    async def collect(self, deadline: float) -> SourceResult:
-        self.turns += 1
-        return SourceResult(self.name, 0.0, failures={"refused": 1}, targets=2, targets_up=1)
-
-
-async def test_a_rotating_source_is_read_in_the_background_and_its_failures_count_once() -> None:
-    pages = Paged()
-    rotating = RotatingSource(pages, every_s=60)
-    running = Collector([rotating], on_collected=lambda _: None)
-    assert errors(await running.collect(1)) == {"paged": "starting"}
-    turning = asyncio.create_task(rotating.run(lambda: True))
-    await asyncio.sleep(0.02)
-    for _ in range(3):
-        assert errors(await running.collect(1)) == {"paged": ""}
-    turning.cancel()
-    assert pages.turns == 1
-    assert running.counters.errors == {("paged", "starting"): 1, ("paged", "refused"): 1}
-
-
-async def test_a_rotating_source_that_does_not_get_round_any_more_is_stale() -> None:
-    rotating = RotatingSource(Paged(), every_s=0.01)
-    turning = asyncio.create_task(rotating.run(lambda: True))
-    await asyncio.sleep(0.02)
-    assert (await rotating.collect(0)).error == ""
-    turning.cancel()
-    await asyncio.sleep(0.05)
-    assert (await rotating.collect(0)).error == "stale"
 
 
 def usage(at: float, seconds: float | None, cores: float | None = None) -> list[ContainerUsage]:

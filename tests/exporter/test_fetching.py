@@ -3,82 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from exporter import families as fam
 from exporter.fetch import Fetcher, FetchError
 from exporter.kubelet import KubeletAccess, KubeletSource
-from exporter.pages import IngressPagesSource, ModelPagesSource, PageBounds
+from exporter.pages import IngressPagesSource, PageBounds
 from exporter.peers import NodeExportersSource
 from exporter.podindex import PodIndex
-from exporter.samples import ContainerUsage, GpuUsage, ModelTraffic
+from exporter.samples import ContainerUsage, GpuUsage
 from exporter.targets import PageTarget
+from tests.exporter.pageserver import Pages
 from tests.exporter.scene import PAGES, cluster, node_page, subject
 from tests.exporter.workload import ENGINE
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 POD = "fraud-default-0-classifier-aaaaa"
 HERE = Path(__file__).parent
-
-
-class Pages:
-    """A server of pages on loopback; what it was asked is in `asked`."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, bytes] = {}
-        self.asked: list[str] = []
-        self.at_once = 0
-        self.most_at_once = 0
-        self.port = 0
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        self.asked.append(request.headers.get("Authorization", ""))
-        try:
-            return await self._answer(request)
-        finally:
-            self.at_once -= 1
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        if request.path == "/slow":
-            await asyncio.sleep(60)
-        if request.path == "/brief":
-            await asyncio.sleep(0.02)
-        if request.path == "/elsewhere":
-            raise web.HTTPFound("/page")
-        if request.path == "/cut":
-            response = web.StreamResponse(headers={"Content-Length": "1000"})
-            await response.prepare(request)
-            await response.write(b"only this")
-            assert request.transport is not None
-            request.transport.close()
-            return response
-        if request.path in self.answers:
-            return web.Response(body=self.answers[request.path])
-        raise web.HTTPNotFound
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-@pytest.fixture
-async def pages() -> AsyncIterator[Pages]:
-    served = Pages()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", served.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    served.port = runner.addresses[0][1]
-    yield served
-    await runner.cleanup()
 
 
 @pytest.fixture
@@ -120,62 +62,10 @@ async def test_without_time_left_nothing_is_asked(pages: Pages, fetcher: Fetcher
     assert pages.asked == []
 
 
-def target(pages: Pages, path: str, source: str = "executor", container: str = ENGINE) -> PageTarget:
-    about = subject(cluster().pods, POD, container)
-    return PageTarget(source, about, "127.0.0.1", pages.port, path, front=container == ENGINE, images={})
-
-
-def model_pages(
-    fetcher: Fetcher, *targets: PageTarget, concurrency: int = 8, series_max: int = 2000
-) -> ModelPagesSource:
-    return ModelPagesSource(lambda: targets, fetcher, PageBounds(concurrency, 0.3, series_max))
-
-
-async def test_a_page_that_fails_is_down_and_the_others_are_served(pages: Pages, fetcher: Fetcher) -> None:
-    pages.answers["/good"] = (PAGES / "executor.txt").read_bytes()
-    pages.answers["/odd"] = b'seldon_api_executor_server_requests_seconds_count{code="200",service="predictions"} x\n'
-    paths = ("/good", "/missing", "/slow")
-    result = await model_pages(fetcher, *(target(pages, path) for path in paths)).collect(deadline())
-    assert result.error == ""
-    assert (result.targets, result.targets_up, dict(result.failures)) == (3, 1, {"http_404": 1, "deadline": 1})
-    assert [line.rpartition(" ")[2] for line in result.samples.lines[fam.TARGET_UP]] == ["1\n", "0\n", "0\n"]
-    (observed,) = result.observations
-    assert isinstance(observed, ModelTraffic)
-    assert observed.traffic
-
-
-async def test_a_source_is_down_only_when_all_its_pages_are(pages: Pages, fetcher: Fetcher) -> None:
-    assert (await model_pages(fetcher, target(pages, "/missing")).collect(deadline())).error == "http_404"
-    assert (await model_pages(fetcher).collect(deadline())).error == ""
-
-
-async def test_a_page_of_too_many_series_is_down(pages: Pages, fetcher: Fetcher) -> None:
-    pages.answers["/good"] = (PAGES / "executor.txt").read_bytes()
-    result = await model_pages(fetcher, target(pages, "/good"), series_max=10).collect(deadline())
-    assert (result.error, list(result.observations)) == ("too_many_series", [])
-
-
-async def test_no_more_pages_are_open_at_once_than_allowed(pages: Pages, fetcher: Fetcher) -> None:
-    pages.answers["/brief"] = b""
-    result = await model_pages(fetcher, *[target(pages, "/brief")] * 20, concurrency=3).collect(deadline())
-    assert (result.targets_up, pages.most_at_once) == (20, 3)
-
-
-async def test_pages_that_were_not_reached_by_the_deadline_are_down(pages: Pages, fetcher: Fetcher) -> None:
-    result = await model_pages(fetcher, *[target(pages, "/slow")] * 4, concurrency=1).collect(deadline(0.1))
-    assert dict(result.failures) == {"deadline": 4}
-
-
-async def test_a_wrappers_own_metrics_are_served(pages: Pages, fetcher: Fetcher) -> None:
-    pages.answers["/prometheus"] = (PAGES / "wrapper.txt").read_bytes()
-    page = target(pages, "/prometheus", "wrapper", "classifier")
-    result = await model_pages(fetcher, page).collect(deadline())
-    assert fam.UNIT_CUSTOM in result.samples.lines
-
-
 async def test_every_ingress_controller_is_read(pages: Pages, fetcher: Fetcher) -> None:
     pages.answers["/metrics"] = (PAGES / "ingress-nginx.txt").read_bytes()
-    one = target(pages, "/metrics", "ingress-nginx")
+    about = subject(cluster().pods, POD, ENGINE)
+    one = PageTarget("ingress-nginx", about, "127.0.0.1", pages.port, "/metrics", front=False, images={})
     result = await IngressPagesSource(lambda: (one, one), fetcher, PageBounds(8, 1, 2000)).collect(deadline())
     assert (result.targets_up, len(result.observations)) == (2, 2)
 

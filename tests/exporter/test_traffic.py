@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.collector import Collection
+from exporter.counts import TrafficPoint, quantile
 from exporter.families import Scope
 from exporter.ring import Ring, Rows
 from exporter.samples import (
     ContainerUsage,
+    FrontReading,
     GpuUsage,
     Histogram,
     ModelTraffic,
@@ -22,7 +24,7 @@ from exporter.samples import (
     Subject,
     Traffic,
 )
-from exporter.traffic import ModelKey, TrafficMeter, TrafficPoint, difference, quantile
+from exporter.traffic import ModelKey, TrafficMeter, front_counts, points
 from milepost.identity import Identity
 from tests.exporter.workload import ENGINE
 
@@ -41,76 +43,109 @@ def at_front(reading: Traffic, **where: str) -> ModelTraffic:
     return ModelTraffic(server(**where), "executor", True, [reading])
 
 
+def front(at: float, observed: ModelTraffic) -> FrontReading:
+    counts = front_counts(observed)
+    assert counts is not None
+    return FrontReading(observed.subject, observed.source, at, counts)
+
+
 def update(meter: TrafficMeter, at: float, observed: list[ModelTraffic]) -> Mapping[ModelKey, TrafficPoint]:
-    interval = meter.update(at, observed)
-    assert interval is not None
-    return interval.points()
+    return points(meter.update([front(at, each) for each in observed]))
 
 
 def test_rate_errors_and_quantiles_are_those_of_the_interval() -> None:
     meter = TrafficMeter()
-    assert meter.update(100.0, [at_front(traffic(1000, 1000, (1000, 1500, 1900, 2000), 700.0))]) is None
-    points = update(meter, 110.0, [at_front(traffic(1090, 1010, (1050, 1590, 2000, 2100), 750.0))])
-    point = points["models", "fraud", ""]
+    assert update(meter, 100.0, [at_front(traffic(1000, 1000, (1000, 1500, 1900, 2000), 700.0))]) == {}
+    found = update(meter, 110.0, [at_front(traffic(1090, 1010, (1050, 1590, 2000, 2100), 750.0))])
+    point = found["models", "fraud", ""]
     assert point.requests_per_second == pytest.approx(10.0)
     assert point.error_ratio == pytest.approx(0.1)
     assert point.mean_s == pytest.approx(0.5)
     # 50 of 100 within 0.1 s, 90 within 0.5 s, all within 1 s.
     assert [point.p50_s, point.p95_s, point.p99_s] == pytest.approx([0.1, 0.75, 0.95])
-    assert points["models", "fraud", "default"] == point
+    assert found["models", "fraud", "default"] == point
 
 
 def test_replicas_are_added_up_each_from_its_own_second_reading() -> None:
     meter = TrafficMeter()
     first = at_front(traffic(100, 0, (100, 100, 100, 100), 5.0))
-    meter.update(0.0, [first])
+    update(meter, 0.0, [first])
     new = at_front(traffic(5000, 0, (5000, 5000, 5000, 5000), 50.0), pod="pod-1")
-    points = update(meter, 10.0, [at_front(traffic(150, 0, (150, 150, 150, 150), 7.5)), new])
-    assert points["models", "fraud", ""].requests_per_second == pytest.approx(5.0)
+    found = update(meter, 10.0, [at_front(traffic(150, 0, (150, 150, 150, 150), 7.5)), new])
+    assert found["models", "fraud", ""].requests_per_second == pytest.approx(5.0)
 
 
 def test_a_restarted_server_counts_what_it_has_since() -> None:
-    before, now = traffic(100, 0, (100, 100, 100, 100), 5.0), traffic(7, 0, (7, 7, 7, 7), 1.0)
-    assert difference(before, now) is now
+    before, now = (
+        front(0.0, at_front(traffic(count, 0, (count,) * 4, 1.0))).counts for count in (100, 7)
+    )  # fmt: skip
+    assert now.since(before) is now
+    assert before.since(now).requests == 93
+
+
+def test_a_server_that_was_not_read_again_keeps_its_rate_and_adds_no_requests() -> None:
+    meter = TrafficMeter()
+    slow, quick = (at_front(traffic(0, 0, (0, 0, 0, 0), 0.0), pod=pod) for pod in ("slow", "quick"))
+    meter.update([front(0.0, slow), front(0.0, quick)])
+    later = front(10.0, at_front(traffic(50, 0, (50, 50, 50, 50), 1.0), pod="slow"))
+    meter.update([later, front(10.0, at_front(traffic(10, 0, (10, 10, 10, 10), 1.0), pod="quick"))])
+    found = meter.update([later, front(20.0, at_front(traffic(40, 0, (40, 40, 40, 40), 1.0), pod="quick"))])
+    (told,) = found.values()
+    assert (told.rate, told.latest.requests, told.new.requests, told.seconds) == (8.0, 80.0, 30.0, 10.0)
+
+
+def test_each_servers_rate_is_that_between_its_own_readings() -> None:
+    meter = TrafficMeter()
+    idle = traffic(0, 0, (0, 0, 0, 0), 0.0)
+    meter.update([front(0.0, at_front(idle, pod="a")), front(5.0, at_front(idle, pod="b"))])
+    ten = traffic(10, 0, (10, 10, 10, 10), 1.0)
+    found = points(meter.update([front(10.0, at_front(ten, pod="a")), front(10.0, at_front(ten, pod="b"))]))
+    assert found["models", "fraud", ""].requests_per_second == pytest.approx(1.0 + 2.0)
+
+
+def test_a_server_that_was_lost_from_sight_begins_anew() -> None:
+    meter = TrafficMeter()
+    ten, twenty = (at_front(traffic(count, 0, (count,) * 4, 1.0)) for count in (10, 20))
+    assert (update(meter, 0.0, [ten]), update(meter, 10.0, []), update(meter, 20.0, [twenty])) == ({}, {}, {})
 
 
 def test_canary_and_stable_have_points_of_their_own() -> None:
     meter = TrafficMeter()
     zero, ten = traffic(0, 0, (0, 0, 0, 0), 0.0), traffic(10, 0, (10, 10, 10, 10), 1.0)
     readings = {"default": 1, "canary": 3}
-    meter.update(
-        0.0, [at_front(zero, predictor=name, pod=f"{name}-{n}") for name, c in readings.items() for n in range(c)]
+    update(
+        meter,
+        0.0,
+        [at_front(zero, predictor=name, pod=f"{name}-{n}") for name, c in readings.items() for n in range(c)],
     )
-    points = update(
+    found = update(
         meter,
         10.0,
         [at_front(ten, predictor=name, pod=f"{name}-{n}") for name, c in readings.items() for n in range(c)],
     )
-    rates = {key[2]: point.requests_per_second for key, point in points.items()}
+    rates = {key[2]: point.requests_per_second for key, point in found.items()}
     assert rates == {"default": pytest.approx(1.0), "canary": pytest.approx(3.0), "": pytest.approx(4.0)}
 
 
 def test_without_a_histogram_there_is_a_mean_and_no_quantile() -> None:
     meter = TrafficMeter()
-    meter.update(0.0, [at_front(Traffic({"2xx": 0}, front=True, time_sum_s=0.0, time_count=0))])
-    points = update(meter, 10.0, [at_front(Traffic({"2xx": 20}, front=True, time_sum_s=5.0, time_count=20))])
-    point = points["models", "fraud", ""]
+    update(meter, 0.0, [at_front(Traffic({"2xx": 0}, front=True, time_sum_s=0.0, time_count=0))])
+    found = update(meter, 10.0, [at_front(Traffic({"2xx": 20}, front=True, time_sum_s=5.0, time_count=20))])
+    point = found["models", "fraud", ""]
     assert (point.mean_s, point.error_ratio) == (0.25, 0.0)
     assert isnan(point.p50_s)
     assert isnan(point.p99_s)
 
 
 def test_units_behind_an_orchestrator_are_not_the_models_requests() -> None:
-    meter = TrafficMeter()
     unit = ModelTraffic(server(container="classifier"), "mlserver", False, [Traffic({"2xx": 10}, unit="classifier")])
-    meter.update(0.0, [unit])
-    assert update(meter, 10.0, [unit]) == {}
+    assert front_counts(unit) is None
 
 
 def test_no_requests_are_no_errors_and_no_latency() -> None:
     meter = TrafficMeter()
     idle = at_front(traffic(10, 0, (10, 10, 10, 10), 1.0))
-    meter.update(0.0, [idle])
+    update(meter, 0.0, [idle])
     point = update(meter, 10.0, [idle])["models", "fraud", ""]
     assert point.requests_per_second == 0.0
     assert all(map(isnan, (point.error_ratio, point.mean_s, point.p50_s)))

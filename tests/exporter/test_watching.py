@@ -70,23 +70,23 @@ async def test_nothing_is_served_before_the_first_list_is_complete() -> None:
     async with following([added("a")]) as (source, _):
         assert not source.complete
         result = await source.collect(0)
-        assert (result.error, result.samples.lines) == ("starting", {})
+        assert (result.error, result.samples.blocks) == ("starting", [])
 
 
 async def test_a_complete_list_is_served_with_no_age() -> None:
     async with following([added("a"), LISTED]) as (source, _):
         result = await source.collect(0)
         assert (source.complete, result.error, result.age_s) == (True, "", 0.0)
-        assert result.samples.lines
+        assert result.samples.blocks
 
 
 async def test_a_lost_watch_is_served_with_its_age_until_it_is_stale() -> None:
     async with following([added("a"), LISTED, LOST]) as (source, _):
         result = await source.collect(0)
-        assert (result.error, result.age_s > 0, bool(result.samples.lines)) == ("", True, True)
+        assert (result.error, result.age_s > 0, bool(result.samples.blocks)) == ("", True, True)
     async with following([added("a"), LISTED, LOST], stale_max_s=0.01) as (source, _):
         result = await source.collect(0)
-        assert (result.error, result.samples.lines) == ("stale", {})
+        assert (result.error, result.samples.blocks) == ("stale", [])
         assert "the wire broke" in result.error_detail
 
 

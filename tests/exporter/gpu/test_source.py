@@ -59,9 +59,9 @@ async def test_a_reading_becomes_usage_by_container_and_figures_by_card(tmp_path
         'milepost_gpu_card_info{node="n1",gpu="GPU-1",index="0",product="NVIDIA H200",pci_bus_id="00000000:00:06.0",'
         'mig="",driver="580.1"} 1\n'
         'milepost_gpu_card_utilization_ratio{node="n1",gpu="GPU-1",source="nvml"} 0.5\n'
-        'milepost_gpu_card_memory_capacity_bytes{node="n1",gpu="GPU-1",source="nvml"} 1000.0\n'
+        'milepost_gpu_card_memory_capacity_bytes{node="n1",gpu="GPU-1",source="nvml"} 1000\n'
         'milepost_gpu_unattributed_processes{node="n1",gpu="GPU-1"} 1\n'
-        'milepost_gpu_unattributed_memory_bytes{node="n1",gpu="GPU-1"} 50.0\n'
+        'milepost_gpu_unattributed_memory_bytes{node="n1",gpu="GPU-1"} 50\n'
     )
 
 

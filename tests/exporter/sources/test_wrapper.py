@@ -32,11 +32,11 @@ def test_they_become_samples_with_the_authors_name_as_a_label() -> None:
         'namespace="models",model="fraud",predictor="default",pod="p",container="classifier",node="",unit="classifier"'
     )
     assert "".join(line for lines in samples.lines.values() for line in lines) == (
-        f'milepost_unit_custom_total{{{who},metric="mycounter"}} 25.0\n'
-        f'milepost_unit_custom_value{{{who},metric="mygauge"}} 100.0\n'
+        f'milepost_unit_custom_total{{{who},metric="mycounter"}} 25\n'
+        f'milepost_unit_custom_value{{{who},metric="mygauge"}} 100\n'
         f'milepost_unit_custom_time_seconds_sum{{{who},metric="mytimer"}} 999.5\n'
-        f'milepost_unit_custom_time_seconds_count{{{who},metric="mytimer"}} 1999.0\n'
-        f"milepost_unit_feedback_total{{{who}}} 4.0\n"
+        f'milepost_unit_custom_time_seconds_count{{{who},metric="mytimer"}} 1999\n'
+        f"milepost_unit_feedback_total{{{who}}} 4\n"
         f"milepost_unit_feedback_reward{{{who}}} -1.5\n"
     )
 
