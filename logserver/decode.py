@@ -1,8 +1,9 @@
 """From documents to lines: a batch of raw Kafka values becomes Arrow columns, and rejects with their reasons.
 
-The hot path is one SELECT of the embedded engine over the batch (`decode.sql`): JSON, time, identity, level and trace
-id in C++, without the interpreter's lock. Rows it doubts go one by one through `repair`, and what comes out of that
-through the same SELECT; so there is one meaning of a document. Every document ends as exactly one line or one reject.
+The hot path is one SELECT of the embedded engine over the batch (`decode.sql`): JSON, time and signs in the text, in
+C++ and without the interpreter's lock; then names, model and level per distinct value (`origin`). Rows it doubts go one
+by one through `repair`, and what comes out of that through the same path; so there is one meaning of a document. Every
+document ends as exactly one line or one reject.
 
 A line whose document names no file and offset gets its Kafka position as identity: `file_id` is the hash of
 (topic, partition), `file_offset` the Kafka offset.
@@ -22,10 +23,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logserver.levels import level_sql, trace_id_sql
+from logserver.levels import level_sign_sql, trace_id_sql
+from logserver.origin import Origins
 from logserver.record import LINE_SCHEMA, MILLISECONDS, NAME, REJECT_SCHEMA
 from logserver.repair import Reject, repair
-from milepost.identity import APP_LABEL_V1, MODEL_LABEL_V1, MODEL_LABEL_V2, PREDICTOR_LABEL_V1
 from milepost.units import Bytes
 
 # Runs a SELECT from `Python(rows)` over the given table: EmbeddedStore.transform or an engine without tables.
@@ -87,13 +88,12 @@ class Decoder:
         self._document_bytes_max = document_bytes_max
         self._reject_bytes_max = reject_bytes_max
         self._sql = decode_sql()
+        self._origins = Origins()
 
     def decode(self, documents: pa.Table, *, now: datetime.datetime) -> Decoded:
         """Return the lines and rejects of a table of DOCUMENT_SCHEMA (one chunk a column)."""
         sized, problems = self._sized(documents)
-        content = self._transform(self._sql, sized.select(["raw"])).combine_chunks()
-        if content.num_rows != documents.num_rows:
-            raise AssertionError(f"{documents.num_rows} documents became {content.num_rows} rows")
+        content = self._content(sized.select(["raw"]))
         good = pc.equal(content["doubt"], "").to_numpy()
         if not good.all():
             content = self._repaired(documents, content, np.flatnonzero(~good), problems)
@@ -103,6 +103,13 @@ class Decoder:
             kept[list(problems)] = False
             content, documents = content.filter(pa.array(kept)), documents.filter(pa.array(kept))
         return Decoded(self._lines(content, documents, now), rejects)
+
+    def _content(self, raws: pa.Table) -> pa.Table:
+        """Return what the documents say: the columns of a line that are not of Kafka, and `doubt`."""
+        facts = self._transform(self._sql, raws).combine_chunks()
+        if facts.num_rows != raws.num_rows:
+            raise AssertionError(f"{raws.num_rows} documents became {facts.num_rows} rows")
+        return self._origins.named(facts)
 
     def _sized(self, documents: pa.Table) -> tuple[pa.Table, dict[int, Reject]]:
         """Return the documents without the values that are too big, and a reject for each of these rows."""
@@ -133,7 +140,7 @@ class Decoder:
                 repaired.append(outcome)
         if not rows:
             return content
-        again = self._transform(self._sql, pa.table({"raw": pa.array(repaired, pa.binary())})).combine_chunks()
+        again = self._content(pa.table({"raw": pa.array(repaired, pa.binary())}))
         for row, doubt, raw in zip(rows, again["doubt"].to_pylist(), repaired, strict=True):
             if doubt == "timestamp":
                 problems[row] = Reject("bad_timestamp", f"@timestamp is no time from 1900 to 2262: {raw[:80]!r}")
@@ -184,11 +191,7 @@ def decode_sql() -> str:
     said_trace = "if(d.trace.id != '', d.trace.id, d.trace_id)"
     return Template((resources.files("logserver") / "decode.sql").read_text("utf-8")).substitute(
         document_type=f"'{_DOCUMENT_TYPE}'",
-        model_v1=MODEL_LABEL_V1,
-        model_v2=MODEL_LABEL_V2,
-        app_v1=APP_LABEL_V1,
-        predictor_v1=PREDICTOR_LABEL_V1,
-        level=level_sql(message="d.message", said=said_level),
+        level_sign=level_sign_sql(message="d.message", said=said_level),
         trace_id=trace_id_sql(message="d.message", said=said_trace),
     )
 

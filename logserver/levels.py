@@ -1,4 +1,4 @@
-r"""Levels and trace ids, found in the text of a line by SQL expressions.
+r"""Levels and trace ids, found in the text of a line.
 
 A level is what the document says (`log.level`, or `level` and its like in an application's JSON decoded into the root),
 else what the text says in its first characters: a JSON or logfmt key, a capital word as Python, Java and Go loggers
@@ -6,10 +6,12 @@ write it (`ERROR`, `[WARN]`, `INFO:`), the letter of glog and klog (`I0304 09:15
 (`2026-03-04 09:15:30.119: W tensorflow/…`), or the first line of a traceback, a panic or an exception. Never a guess
 from words in running text: those lines are `unknown`.
 
-One regular expression finds the leftmost sign; what it means is worked out once per distinct sign.
+One regular expression, in SQL, finds the leftmost sign; what it means is worked out once per distinct sign.
 """
 
 from __future__ import annotations
+
+import re
 
 # How much of a line is looked at: the sign stands at its head; the keys of a JSON line may come later.
 TEXT_HEAD = 200
@@ -34,32 +36,39 @@ _TRACEBACK = (
 )
 _PANIC = r"^panic: |^fatal error: |^thread '.*' panicked|^Segmentation fault|^terminate called"
 
+_FATAL_SIGN = re.compile(_PANIC.lower())
+_ERROR_SIGN = re.compile(r"^traceback|exception|^[a-z.]+error(:|$)")
+_LETTER_SIGN = re.compile(r"^[diwefc]\d{4} ", re.ASCII)
+_LAST_WORD = re.compile(r"([a-z0-9]+)[^a-z0-9]*$")
+_LEVEL_OF_WORD = {word: level for level, words in WORDS.items() for word in words}
+
 TRACE_ID = r"""(?i)(?:trace[_.-]?id|traceparent|x-b3-traceid)["']?\s*[:=]\s*["']?(?:00-)?([0-9a-f]{16,32})\b"""
 
 
-def level_sql(*, message: str, said: str) -> str:
-    """Return the SQL of a LowCardinality(String) level from the text column and what the document itself says."""
+def level_sign_sql(*, message: str, said: str) -> str:
+    """Return the SQL of a level's sign, LowCardinality(String): what the document says, else what its text shows."""
     json_sign = f"extract(substring({message}, 1, {JSON_HEAD}), {_sql(_KEY)})"
     text = "|".join((_KEY, _LETTER, _PANIC, _TRACEBACK, _BRACKETED, _CAPITALS))
     text_sign = f"extract(substring({message}, 1, {TEXT_HEAD}), {_sql(text)})"
     sign = f"if({said} != '', {said}, if(startsWith({message}, '{{'), {json_sign}, {text_sign}))"
-    lowered = f"lower(toLowCardinality({sign}))"
-    word = (
-        f"multiIf(match({lowered}, {_sql(_PANIC.lower())}), 'fatal', "
-        f"match({lowered}, '^traceback|exception|^[a-z.]+error(:|$)'), 'error', "
-        f"match({lowered}, '^[diwefc][0-9]{{4}} '), substring({lowered}, 1, 1), "
-        f"extract({lowered}, '([a-z0-9]+)[^a-z0-9]*$'))"
-    )
-    words = [(name, level) for level, names in WORDS.items() for name in names]
-    names = ", ".join(f"'{name}'" for name, _ in words)
-    levels = ", ".join(f"'{level}'" for _, level in words)
-    return f"toLowCardinality(transform({word}, [{names}], [{levels}], 'unknown'))"
+    return f"toLowCardinality({sign})"
+
+
+def level_of(sign: str) -> str:
+    """Return the level a sign stands for, one of `record.LEVELS`."""
+    lowered = sign.lower()
+    if _FATAL_SIGN.search(lowered):
+        return "fatal"
+    if _ERROR_SIGN.search(lowered):
+        return "error"
+    word = lowered[:1] if _LETTER_SIGN.search(lowered) else _LAST_WORD.search(lowered)
+    return _LEVEL_OF_WORD.get(word if isinstance(word, str) else word[1] if word else "", "unknown")
 
 
 def trace_id_sql(*, message: str, said: str) -> str:
-    """Return the SQL of the trace id, lower case, empty when there is none."""
+    """Return the SQL of the trace id, empty when there is none."""
     mentions = f"multiSearchAny({message}, ['trace', 'Trace', 'TRACE'])"
-    return f"lower(multiIf({said} != '', {said}, {mentions}, extract({message}, {_sql(TRACE_ID)}), ''))"
+    return f"multiIf({said} != '', {said}, {mentions}, extract({message}, {_sql(TRACE_ID)}), '')"
 
 
 def _sql(pattern: str) -> str:
