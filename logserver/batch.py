@@ -6,7 +6,6 @@ a partition's span runs from its first document to behind its last, also over of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,12 +18,12 @@ from milepost.units import Bytes, Seconds
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Documents of one partition, in offset order and as columns; a value or key may be missing."""
+    """Documents of one partition, in offset order and as columns; values and keys may be missing; `bytes` of values."""
 
-    values: Sequence[bytes | None]
-    keys: Sequence[bytes | None]
-    offsets: Sequence[int]
-    timestamps_ms: Sequence[int]
+    values: pa.BinaryArray
+    keys: pa.BinaryArray
+    offsets: pa.UInt64Array
+    timestamps_ms: pa.Int64Array
     next_offset: int
     bytes: int
 
@@ -46,7 +45,7 @@ class Batch:
         return sizes
 
     def table(self) -> pa.Table:
-        """Return the documents as a table of DOCUMENT_SCHEMA, one chunk a column; costly, so not on the event loop."""
+        """Return a table of DOCUMENT_SCHEMA, the values and keys in a chunk per part: they are not copied."""
         return _table(self.parts)
 
 
@@ -64,7 +63,7 @@ class BatchBuilder:
 
     def add(self, partition: TopicPartition, documents: Documents, *, now_s: float) -> None:
         """Add documents that follow what was added for the partition before; `now_s` is a monotonic clock."""
-        if not documents.offsets:
+        if not len(documents.offsets):
             return
         if not self._parts:
             self._started_s = now_s
@@ -95,7 +94,7 @@ class BatchBuilder:
 def _spans(parts: list[tuple[TopicPartition, Documents]]) -> dict[TopicPartition, Span]:
     spans: dict[TopicPartition, Span] = {}
     for partition, documents in parts:
-        first = spans[partition].from_offset if partition in spans else documents.offsets[0]
+        first = spans[partition].from_offset if partition in spans else documents.offsets[0].as_py()
         spans[partition] = Span(first, documents.next_offset)
     return spans
 
@@ -105,13 +104,11 @@ def _table(parts: tuple[tuple[TopicPartition, Documents], ...]) -> pa.Table:
     codes = np.repeat([topics.index(tp.topic) for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     partitions = np.repeat([tp.partition for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     columns = [
-        pa.array([value for _, docs in parts for value in docs.values], pa.binary()),
-        pa.array([key for _, docs in parts for key in docs.keys], pa.binary()),
+        pa.chunked_array([docs.values for _, docs in parts]),
+        pa.chunked_array([docs.keys for _, docs in parts]),
         pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(topics, pa.string())),
         pa.array(partitions.astype(np.uint32)),
-        pa.array(np.concatenate([np.asarray(docs.offsets, dtype=np.uint64) for _, docs in parts])),
-        pa.array(np.concatenate([np.asarray(docs.timestamps_ms, dtype=np.int64) for _, docs in parts])).cast(
-            MILLISECONDS
-        ),
+        pa.concat_arrays([docs.offsets for _, docs in parts]),
+        pa.concat_arrays([docs.timestamps_ms for _, docs in parts]).cast(MILLISECONDS),
     ]
     return pa.table(columns, schema=DOCUMENT_SCHEMA)

@@ -14,6 +14,7 @@ are read, so that it cannot store lines behind the new owner's back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import time
@@ -40,8 +41,10 @@ BACKOFF_FIRST_S = 0.2
 PAUSED_POLL_S = 0.1
 IDLE_POLL_S = 0.5
 DECODE_THREADS = 2
-# The client builds an object per document on the event loop: few at a time, so that heartbeats and HTTP get their turn.
-FETCH_ROWS_MAX = 4000
+# Parsed and handed over together: enough to be worth a thread's while, and a block that fits the processor's caches.
+FETCH_ROWS = 4000
+# A full pipeline is the rule while catching up; pausing partitions gives up what was fetched for them already.
+PAUSE_AFTER_S = 1.0
 
 
 Result = TypeVar("Result")
@@ -128,7 +131,7 @@ class Ingest:
     async def _read(self, source: KafkaSource) -> None:
         while True:
             if self._in_flight >= self._settings.batches_in_flight_max:
-                await self._wait_paused(source)
+                await self._wait_for_room(source)
             wait_s = min(self._builder.age_left_s(time.monotonic()), IDLE_POLL_S)
             for partition, documents in await self._fetch(source, wait_s):
                 self._builder.add(partition, documents, now_s=time.monotonic())
@@ -140,15 +143,19 @@ class Ingest:
     async def _fetch(self, source: KafkaSource, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         try:
             return await source.fetch(
-                rows_max=min(FETCH_ROWS_MAX, max(1, self._settings.batch_rows_max - self._builder.rows)), wait_s=wait_s
+                rows_max=min(FETCH_ROWS, max(1, self._settings.batch_rows_max - self._builder.rows)), wait_s=wait_s
             )
         except Transient as error:
             log.warning("%s", error)
             await asyncio.sleep(IDLE_POLL_S)
             return []
 
-    async def _wait_paused(self, source: KafkaSource) -> None:
-        """Poll without fetching until a batch has left; documents that were already fetched are kept."""
+    async def _wait_for_room(self, source: KafkaSource) -> None:
+        """Wait until a batch has left; when that takes long, pause and poll, so that nothing more is fetched."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE_AFTER_S), self._changed:
+                await self._changed.wait_for(lambda: self._in_flight < self._settings.batches_in_flight_max)
+                return
         source.pause()
         self._show_paused(True)
         try:

@@ -1,4 +1,5 @@
-"""Kafka: documents of the partitions the group gives us. The only importer of aiokafka.
+"""Kafka: documents of the partitions the group gives us. With `recordbatches`
+the only importer of aiokafka.
 
 The stored positions decide where a partition is read from, never Kafka's own commits (those are for lag tools): on
 assignment the owner's `Ownership.assigned` says where each partition goes on, on revocation `Ownership.revoked` ends
@@ -9,11 +10,13 @@ While paused the consumer is still polled, so that the group keeps this member a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -21,21 +24,26 @@ import aiokafka
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import (
     AuthenticationFailedError,
+    CorruptRecordException,
     IllegalStateError,
     KafkaError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
+    UnsupportedCodecError,
 )
 
 from logserver.batch import Documents
 from logserver.errors import Fatal, Transient
 from logserver.metrics import Metrics
 from logserver.record import TopicPartition
+from logserver.recordbatches import RawBatch, hand_over_batches, parse
 from logserver.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS = 40_000
+# Record batches taken from the client at once; they are parsed together.
+TAKE_BATCHES = 8
 
 
 class Ownership(Protocol):
@@ -59,6 +67,9 @@ class KafkaSource:
         self._consumer = consumer
         self._expected: dict[TopicPartition, int] = {}
         self._paused = False
+        self._moves = 0  # counts assignments, losses and seeks
+        self._postponed: KafkaError | None = None
+        self._parsing = ThreadPoolExecutor(1, "parse")
 
     @property
     def partitions(self) -> list[TopicPartition]:
@@ -66,27 +77,69 @@ class KafkaSource:
         return sorted(self._expected)
 
     async def fetch(self, *, rows_max: int, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
-        """Return what has arrived, waiting up to `wait_s` for the first; nothing of a revoked partition.
+        """Return about `rows_max` documents, waiting up to `wait_s` for the first; nothing of a revoked partition.
 
-        Raises Fatal for an authorization error or a position out of range under the action `stop`, Transient else.
+        Documents come by whole record batches, so there may be more. Raises Fatal for an authorization error, a codec
+        that is not installed, or a position out of range under the action `stop`, Transient else.
         """
         try:
-            fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=rows_max)
+            taken = await self._take(rows_max, wait_s)
+            return await self._parsed(taken) if taken else []
         except OffsetOutOfRangeError as error:
             await self._out_of_range(error.args[0])
             return []
         except (TopicAuthorizationFailedError, AuthenticationFailedError) as error:
             raise Fatal(f"the brokers refuse {self._settings.topics}: {error}") from error
+        except UnsupportedCodecError as error:
+            raise Fatal(
+                f"documents of {self._settings.topics} are compressed in a way not known here: {error}"
+            ) from error
         except KafkaError as error:
             raise Transient(f"Kafka: {error}") from error
+
+    async def _take(self, rows_max: int, wait_s: float) -> dict[TopicPartition, list[RawBatch]]:
+        """Return what has arrived; an error that comes behind it is raised by the next call."""
+        if self._postponed is not None:
+            error, self._postponed = self._postponed, None
+            raise error
+        taken: dict[TopicPartition, list[RawBatch]] = {}
+        rows = 0
+        while rows < rows_max:
+            timeout_ms = 0 if taken else int(wait_s * 1000)
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=TAKE_BATCHES)
+            except KafkaError as error:
+                if not taken:
+                    raise
+                self._postponed = error
+                break
+            if not fetched:
+                break
+            for partition, raws in fetched.items():
+                taken.setdefault(TopicPartition(partition.topic, partition.partition), []).extend(raws)
+                rows += raws[-1].next_offset - raws[0].position
+        return taken
+
+    async def _parsed(self, taken: dict[TopicPartition, list[RawBatch]]) -> list[tuple[TopicPartition, Documents]]:
+        """Parse in a thread; return nothing when a rebalance or a seek came meanwhile, after which it is read again."""
+        moves = self._moves
+        loop = asyncio.get_running_loop()
+        try:
+            parsed = await loop.run_in_executor(self._parsing, lambda: [parse(raws) for raws in taken.values()])
+        except CorruptRecordException:
+            for owned, raws in taken.items():
+                if moves == self._moves and owned in self._expected:
+                    self._consumer.seek(_theirs(owned), raws[0].position)
+            raise
+        if moves != self._moves:
+            return []
         found = []
-        for partition, records in fetched.items():
-            owned = TopicPartition(partition.topic, partition.partition)
+        for (owned, raws), documents in zip(taken.items(), parsed, strict=True):
             expected = self._expected.get(owned)
-            if expected is None or not records or records[0].offset < expected:
+            if expected is None or raws[0].position < expected:
                 continue  # fetched before the partition was revoked, or before a seek
-            self._expected[owned] = records[-1].offset + 1
-            found.append((owned, _documents(records)))
+            self._expected[owned] = documents.next_offset
+            found.append((owned, documents))
         return found
 
     def pause(self) -> None:
@@ -103,7 +156,7 @@ class KafkaSource:
         """Return the documents of each partition that were not handed over yet, as far as the broker told."""
         behind = {}
         for owned, expected in self._expected.items():
-            end = self._consumer.highwater(aiokafka.TopicPartition(owned.topic, owned.partition))
+            end = self._consumer.highwater(_theirs(owned))
             if end is not None:
                 behind[owned] = max(0, end - expected)
         return behind
@@ -114,12 +167,17 @@ class KafkaSource:
         if not owned:
             return
         try:
-            await self._consumer.commit({aiokafka.TopicPartition(p.topic, p.partition): o for p, o in owned.items()})
+            await self._consumer.commit({_theirs(p): o for p, o in owned.items()})
         except (KafkaError, IllegalStateError) as error:
             log.info("positions were not committed to Kafka (only lag tools miss them): %s", error)
 
+    def close(self) -> None:
+        """End the parsing thread."""
+        self._parsing.shutdown(wait=True, cancel_futures=True)
+
     async def start_at(self, partitions: list[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
         """Own exactly these partitions and read each from its position, or from `kafka.start_from`."""
+        self._moves += 1
         self._expected = {}
         new = [partition for partition in partitions if partition not in positions]
         starts = dict(positions) | await self._ends(new, self._settings.start_from)
@@ -132,6 +190,7 @@ class KafkaSource:
 
     def disown(self) -> None:
         """Own nothing: what is still fetched is dropped."""
+        self._moves += 1
         self._expected = {}
         self._metrics.gauge("assigned_partitions").set(0)
 
@@ -152,13 +211,14 @@ class KafkaSource:
             self._seek(owned, start)
 
     def _seek(self, partition: TopicPartition, offset: int) -> None:
-        self._consumer.seek(aiokafka.TopicPartition(partition.topic, partition.partition), offset)
+        self._moves += 1
+        self._consumer.seek(_theirs(partition), offset)
         self._expected[partition] = offset
 
     async def _ends(self, partitions: list[TopicPartition], end: str) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
-        asked = [aiokafka.TopicPartition(p.topic, p.partition) for p in partitions]
+        asked = [_theirs(p) for p in partitions]
         ask = self._consumer.beginning_offsets if end == "earliest" else self._consumer.end_offsets
         offsets = await ask(asked)
         return {TopicPartition(p.topic, p.partition): offset for p, offset in offsets.items()}
@@ -189,11 +249,14 @@ async def open_source(settings: KafkaSettings, metrics: Metrics, owner: Ownershi
         await consumer.start()
     except KafkaError as error:
         await consumer.stop()
+        source.close()
         raise Transient(f"no Kafka at {', '.join(settings.brokers)}: {error}") from error
+    hand_over_batches(consumer)
     try:
         yield source
     finally:
         await consumer.stop()
+        source.close()
 
 
 def _consumer_options(settings: KafkaSettings) -> dict[str, object]:
@@ -228,15 +291,8 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def _documents(records: list[aiokafka.ConsumerRecord]) -> Documents:
-    return Documents(
-        values=[record.value for record in records],
-        keys=[record.key for record in records],
-        offsets=[record.offset for record in records],
-        timestamps_ms=[record.timestamp for record in records],
-        next_offset=records[-1].offset + 1,
-        bytes=sum(record.serialized_value_size for record in records if record.value is not None),
-    )
+def _theirs(partition: TopicPartition) -> aiokafka.TopicPartition:
+    return aiokafka.TopicPartition(partition.topic, partition.partition)
 
 
 def _ours(partitions: set[aiokafka.TopicPartition]) -> list[TopicPartition]:

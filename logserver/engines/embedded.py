@@ -87,7 +87,6 @@ class EmbeddedStore:
     def transform(self, sql: str, rows: pa.Table) -> pa.Table:
         """Return the result of a SELECT over `Python(rows)`, in the order of the rows."""
         statement = f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}"
-        rows = rows.combine_chunks()
         with self._session() as session, _translated():
             result = session.query(statement, "ArrowStream")
             return pa.ipc.open_stream(pa.py_buffer(result.bytes())).read_all()
@@ -134,7 +133,6 @@ class Scratch:
 
     def transform(self, sql: str, rows: pa.Table) -> pa.Table:
         """As EmbeddedStore.transform; one at a time."""
-        rows = rows.combine_chunks()
         with self._busy, _translated():
             result = self._session.query(
                 f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}", "ArrowStream"

@@ -34,7 +34,14 @@ def stored(tally: Tally, lines: pa.Table, *, topics: tuple[str, ...] = ("logs",)
 
 
 def documents() -> Documents:
-    return Documents([b"123", None], [None, None], [5, 7], [0, 0], next_offset=8, bytes=3)
+    return Documents(
+        values=pa.array([b"123", None], pa.binary()),
+        keys=pa.array([None, None], pa.binary()),
+        offsets=pa.array([5, 7], pa.uint64()),
+        timestamps_ms=pa.array([0, 0], pa.int64()),
+        next_offset=8,
+        bytes=3,
+    )
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
