@@ -18,6 +18,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 import aiokafka
@@ -280,14 +281,27 @@ def _consumer_options(settings: KafkaSettings) -> dict[str, object]:
         "ssl_context": _ssl_context(settings) if "SSL" in settings.security.split("_") else None,
         "sasl_mechanism": settings.sasl_mechanism,
         "sasl_plain_username": settings.username or None,
-        "sasl_plain_password": settings.password or None,
+        "sasl_plain_password": _password(settings) or None,
     }
 
 
+def _password(settings: KafkaSettings) -> str:
+    if not settings.password_file:
+        return settings.password
+    try:
+        return Path(settings.password_file).read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise Fatal(f"kafka.password_file cannot be read: {error}") from error
+
+
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file or None)
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file or None)
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file or None)
+    except OSError as error:  # also ssl.SSLError
+        names = f"kafka.ca_file={settings.ca_file}, kafka.cert_file={settings.cert_file}, kafka.key_file"
+        raise Fatal(f"a TLS file cannot be used ({names}={settings.key_file}): {error}") from error
     return context
 
 

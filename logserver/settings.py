@@ -28,6 +28,7 @@ class KafkaSettings:
     sasl_mechanism: str = setting("PLAIN", "The SASL mechanism.", choices=("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
     username: str = setting("", "The SASL user.")
     password: str = setting("", "The SASL password.", secret=True)
+    password_file: str = setting("", "The file the SASL password is read from, as a mounted Secret is.")
     ca_file: str = setting("", "The PEM file of the CA that signed the brokers' certificates; empty for the system's.")
     cert_file: str = setting("", "The PEM file of the client's certificate, for brokers that ask for one.")
     key_file: str = setting("", "The PEM file of the client certificate's key.")

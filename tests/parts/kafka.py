@@ -9,11 +9,13 @@ from __future__ import annotations
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.parts.install import Part, Say, install, run, tool
+from tests.parts.pki import Pki
 from tests.parts.ports import free_port
 from tests.parts.process import Process
 
@@ -46,13 +48,61 @@ def _fill(folder: Path, say: Say) -> None:
 PART = Part("kafka", VERSION, _fill)
 
 
-class KafkaBroker:
-    """One broker with its data in `folder`; `overrides` are lines of server.properties."""
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A second listener that speaks TLS, wants a certificate of the CA and one of these users (name -> password).
 
-    def __init__(self, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
+    Users may come by PLAIN and by SCRAM-SHA-512.
+    """
+
+    pki: Pki
+    users: Mapping[str, str]
+
+    def properties(self, folder: Path) -> dict[str, str]:
+        """Return the listener's lines of server.properties; writes its key into the folder."""
+        certificate, key = self.pki.server_certificate()
+        both = folder / "broker.pem"
+        both.write_text(key.read_text() + certificate.read_text())
+        users = " ".join(f'user_{name}="{password}"' for name, password in self.users.items())
+        listener, modules = "listener.name.secured", "org.apache.kafka.common.security"
+        return {
+            "listener.security.protocol.map": "SECURED:SASL_SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+            f"{listener}.plain.sasl.jaas.config": f"{modules}.plain.PlainLoginModule required {users};",
+            f"{listener}.scram-sha-512.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
+            f"{listener}.ssl.keystore.type": "PEM",
+            f"{listener}.ssl.keystore.location": str(both),
+            f"{listener}.ssl.truststore.type": "PEM",
+            f"{listener}.ssl.truststore.location": str(self.pki.folder / "ca.crt"),
+            f"{listener}.ssl.client.auth": "required",
+        }
+
+    def format_arguments(self) -> list[str]:
+        """Return the arguments that give the users to the storage when it is formatted."""
+        pairs = self.users.items()
+        return [f"--add-scram=SCRAM-SHA-512=[name={name},password={password}]" for name, password in pairs]
+
+
+class KafkaBroker:
+    """One broker with its data in `folder`; `overrides` are lines of server.properties.
+
+    `advertised_port` is where clients are told to connect, for a proxy in between.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        overrides: Mapping[str, str] | None = None,
+        *,
+        secured: Secured | None = None,
+        advertised_port: int = 0,
+    ) -> None:
         self._folder = folder
+        self._secured = secured
+        self._advertised_port = advertised_port
         self._libs = install(PART) / "libs"
         self.port = free_port()
+        self.secured_port = free_port() if secured else 0
         self._properties = folder / "server.properties"
         self._write_properties(overrides or {})
         self.process = Process(self._java("kafka.Kafka", "-Xmx512m", str(self._properties)), log=folder / "kafka.log")
@@ -112,7 +162,8 @@ class KafkaBroker:
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # One argument: an id may begin with "-", and as an argument of its own it would be read as an option.
         arguments = ("format", "--config", str(self._properties), f"--cluster-id={cluster}", "--ignore-formatted")
-        run(self._java("kafka.tools.StorageTool", "-Xmx256m", *arguments))
+        users = self._secured.format_arguments() if self._secured else ()
+        run(self._java("kafka.tools.StorageTool", "-Xmx256m", *arguments, *users))
 
     def _java(self, main: str, heap: str, *arguments: str) -> list[str]:
         return [
@@ -131,12 +182,19 @@ class KafkaBroker:
 
     def _write_properties(self, overrides: Mapping[str, str]) -> None:
         controller_port = free_port()
+        listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
+        advertised = f"PLAINTEXT://127.0.0.1:{self._advertised_port or self.port}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._secured:
+            listeners += f",SECURED://127.0.0.1:{self.secured_port}"
+            advertised += f",SECURED://127.0.0.1:{self.secured_port}"
+            overrides = {**self._secured.properties(self._folder), **overrides}
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": advertised,
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": str(self._folder / "data"),
@@ -149,5 +207,4 @@ class KafkaBroker:
             "group.initial.rebalance.delay.ms": "0",
             **overrides,
         }
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))

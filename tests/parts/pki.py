@@ -1,4 +1,4 @@
-"""Keys of the test control plane, made by openssl: its client CA and its service account key."""
+"""Keys of the test servers, made by openssl: a CA, certificates it signs, and a service account key."""
 
 from __future__ import annotations
 
@@ -30,14 +30,25 @@ class Pki:
 
     def client_certificate(self, user: str, groups: Sequence[str] = ()) -> tuple[Path, Path]:
         """Return (certificate, key) files of a client certificate for this user, signed by the CA."""
+        return self._certificate(f"/CN={user}" + "".join(f"/O={group}" for group in groups))
+
+    def server_certificate(self) -> tuple[Path, Path]:
+        """Return (certificate, key) files of a server on 127.0.0.1, signed by the CA."""
+        return self._certificate("/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+
+    def _certificate(self, subject: str, *extensions: str) -> tuple[Path, Path]:
         name = secrets.token_hex(4)
         key, request, certificate = (self.folder / f"{name}.{suffix}" for suffix in ("key", "csr", "crt"))
-        subject = f"/CN={user}" + "".join(f"/O={group}" for group in groups)
-        self._openssl("req", "-new", *_NEW_KEY, "-subj", subject, "-keyout", str(key), "-out", str(request))
+        self._openssl(
+            *("req", "-new", *_NEW_KEY, "-subj", subject, *extensions, "-keyout", str(key), "-out", str(request))
+        )
         ca = ("-CA", str(self.folder / "ca.crt"), "-CAkey", str(self.folder / "ca.key"), "-CAcreateserial")
-        self._openssl("x509", "-req", "-in", str(request), *ca, "-days", "2", "-out", str(certificate))
+        self._openssl(
+            *("x509", "-req", "-in", str(request), *ca, "-copy_extensions", "copy"),
+            *("-days", "2", "-out", str(certificate)),
+        )
         return certificate, key
 
     @staticmethod
     def _openssl(*arguments: str) -> None:
-        run([tool("openssl", "the keys of the control plane"), *arguments])
+        run([tool("openssl", "the keys of the test servers"), *arguments])
