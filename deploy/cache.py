@@ -27,10 +27,15 @@ from milepost.watch import Kind
 Key = tuple[str, str]
 
 CHANGES_KEPT = 10_000
+COLLECTIONS = 3
 
 
 class _Named(msgspec.Struct, frozen=True):
     metadata: Meta = Meta()
+
+
+class _Items(msgspec.Struct, frozen=True):
+    items: list[msgspec.Raw] = []
 
 
 class ModelCache:
@@ -45,27 +50,46 @@ class ModelCache:
         self._interrupted: dict[str, float] = {}
         self._listed: set[str] = set()
         self._now = now
+        self.listed = asyncio.Event()
         self.feed = Feed(changes_kept)
 
     @property
     def ready(self) -> bool:
         """Whether all collections were listed completely once."""
-        return self._listed == {"seldon", "records", "deployments"}
+        return self.listed.is_set()
 
     @property
     def stale_since(self) -> float:
         """Since when (Unix seconds) a watch has been interrupted; 0: none is."""
         return min(self._interrupted.values(), default=0.0)
 
-    async def follow(self, kube: KubeClient) -> None:
-        """Follow all collections for ever. Raises KubeError for an error that stays."""
-        seldon = kube.watch(collection_path(SELDON, "seldondeployments", None))
-        records = kube.watch(collection_path("v1", "configmaps", None), {"labelSelector": f"{RECORD_LABEL}=true"})
-        deployments = kube.watch(collection_path("apps/v1", "deployments", None), {"labelSelector": SELDON_ID_LABEL})
+    async def follow(self, kube: KubeClient, namespace: str | None = None) -> None:
+        """Follow all collections for ever, of one namespace or of all. Raises KubeError for an error that stays."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take("seldon", seldon, self.see_seldon))
-            tasks.create_task(self._take("records", records, self.see_record))
-            tasks.create_task(self._take("deployments", deployments, self.see_deployment))
+            for path, params, see in self._collections(namespace):
+                tasks.create_task(self._take(path, kube.watch(path, params), see))
+
+    async def load(self, kube: KubeClient, namespace: str | None = None) -> None:
+        """Read all collections once. Raises KubeError."""
+        for path, params, see in self._collections(namespace):
+            async for raw in kube.list_pages(path, params):
+                for item in msgspec.json.decode(raw, type=_Items).items:
+                    see(WatchEvent(Kind.ADDED, bytes(item)))
+
+    def _collections(self, namespace: str | None) -> list[tuple[str, dict[str, str], Callable[[WatchEvent], None]]]:
+        return [
+            (collection_path(SELDON, "seldondeployments", namespace), {}, self.see_seldon),
+            (
+                collection_path("v1", "configmaps", namespace),
+                {"labelSelector": f"{RECORD_LABEL}=true"},
+                self.see_record,
+            ),
+            (
+                collection_path("apps/v1", "deployments", namespace),
+                {"labelSelector": SELDON_ID_LABEL},
+                self.see_deployment,
+            ),
+        ]
 
     async def _take(self, name: str, events: AsyncIterator[WatchEvent], see: Callable[[WatchEvent], None]) -> None:
         async for event in events:
@@ -74,6 +98,8 @@ class ModelCache:
                 continue
             if event.kind is Kind.LISTED:
                 self._listed.add(name)
+                if len(self._listed) == COLLECTIONS:
+                    self.listed.set()
             elif event.kind is not Kind.BOOKMARK:
                 see(event)
             self._interrupted.pop(name, None)

@@ -5,7 +5,7 @@ each step; `--no-wait` leaves that to whoever runs `milepost model converge` nex
 stderr. A new verb is a `command` in the module of its group and an entry in the list here.
 
 Exit codes: 0 done · 1 failed, refused or denied · 2 wrong usage · 3 there is no such model · 4 busy, or the API server
-does not answer: try again · 5 `diff` found changes.
+does not answer: try again · 5 `diff` found changes · 6 `watch --until` waited in vain.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import click
 
 from deploy.cli.approval import approve, promote_to, proposal, propose, propose_delete, reject
 from deploy.cli.change import apply, converge, create, delete, migrate, restart, rollback, scale
+from deploy.cli.listing import get, list_command, watch
 from deploy.cli.look import diff, history, status, why_command
 from deploy.cli.rollout import rollout
 
@@ -23,7 +24,7 @@ model = click.Group(
     context_settings={"help_option_names": ["-h", "--help"]},
     commands=[
         create, apply, diff, delete, scale, restart, rollback, converge, migrate, rollout,
-        history, status, why_command,
+        list_command, get, watch, history, status, why_command,
         promote_to, propose, propose_delete, proposal, approve, reject,
     ],
 )  # fmt: skip

@@ -31,6 +31,7 @@ from milepost.settings import SettingsError, add_options, load
 
 EXIT_CODES: dict[type[PlatformError], int] = {Absent: 3, Busy: 4, Unavailable: 4, Broken: 1}
 EXIT_CHANGES = 5
+EXIT_LATE = 6
 
 Body = Callable[[Platform], Awaitable[Any]]
 SettingsBody = Callable[[Settings], Awaitable[None]]
