@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from exporter.families import Family
+from exporter.family import Family
 from exporter.samples import Row, Sink, number
 
 _Row = tuple[Family, str, int, str]

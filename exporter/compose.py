@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exporter.cluster import Cluster
 from exporter.collector import Collection, Collector
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.fetch import Fetcher
 from exporter.gpu.nvml import Nvml
 from exporter.gpu.pages import DcgmSource, GpuManagerSource
@@ -18,8 +18,9 @@ from exporter.gpu.process import ProcessOwners
 from exporter.gpu.source import NvmlSource, View
 from exporter.kubelet import KubeletAccess, KubeletSource
 from exporter.metricsapi import MetricsApiSource
-from exporter.modellines import add_model_lines, add_node_lines
+from exporter.modellines import add_model_lines
 from exporter.modelpages import ModelPagesSource
+from exporter.nodelines import add_node_lines
 from exporter.pages import IngressPagesSource, PageBounds
 from exporter.peers import NodeExportersSource
 from exporter.podindex import PodIndex

@@ -13,59 +13,7 @@ metrics.k8s.io). A request is counted once in each of `milepost_model_*` (at the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
-
-class Scope(Enum):
-    """Whom a family is about; its value is the identity labels that every sample of it carries, in this order."""
-
-    EXPORTER = ()
-    NODE = ("node",)
-    MODEL = ("namespace", "model")
-    PREDICTOR = ("namespace", "model", "predictor")
-    POD = ("namespace", "model", "predictor", "pod", "node")
-    CONTAINER = ("namespace", "model", "predictor", "pod", "container", "node")
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of the identity labels."""
-        names: tuple[str, ...] = self.value
-        return names
-
-
-class Kind(Enum):
-    """The type of a family, as the `# TYPE` line says it; `_info` families are gauges of value 1."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-    SUMMARY = "summary"
-
-
-class Mode(Enum):
-    """Which mode serves the family."""
-
-    NODE = "node"
-    CLUSTER = "cluster"
-    BOTH = "both"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Family:
-    """One metric family; `labels` are those after the identity labels of its scope."""
-
-    name: str
-    kind: Kind
-    help: str
-    scope: Scope
-    mode: Mode
-    labels: tuple[str, ...] = ()
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """All label names, in the order in which they are rendered."""
-        return self.scope.labels + self.labels
+from exporter.family import Family, Kind, Mode, Scope, Vantage
 
 
 def _node(name: str, kind: Kind, text: str, *labels: str, scope: Scope = Scope.CONTAINER) -> Family:
@@ -189,6 +137,27 @@ NODE_GPU_MEMORY_REQUESTED = _cluster(
     scope=Scope.NODE,
 )  # fmt: skip
 
+NODE_GPU_FREE = _cluster(
+    "node_gpu_free_cards", Kind.GAUGE, "Cards of the node that no running pod asks for.", scope=Scope.NODE
+)
+NODE_GPU_MEMORY_FREE = _cluster(
+    "node_gpu_memory_free_bytes", Kind.GAUGE, "Card memory that GpuManager shares out and no running pod asks for.",
+    scope=Scope.NODE,
+)  # fmt: skip
+CARD_REQUESTED = _cluster(
+    "node_gpu_card_requested_ratio", Kind.GAUGE,
+    "Share of one card that the pods predicated for it ask for (GpuManager).", "index", scope=Scope.NODE,
+)  # fmt: skip
+CARD_FREE = _cluster(
+    "node_gpu_card_free_ratio", Kind.GAUGE,
+    "Share of one card that no pod is predicated for; the largest share that fits (GpuManager).", "index",
+    scope=Scope.NODE,
+)  # fmt: skip
+CARD_MEMORY_REQUESTED = _cluster(
+    "node_gpu_card_memory_requested_bytes", Kind.GAUGE,
+    "Memory of one card that the pods predicated for it ask for (GpuManager).", "index", scope=Scope.NODE,
+)  # fmt: skip
+
 # State of pods and models, from the Kubernetes API.
 POD_INFO = _cluster(
     "pod_info", Kind.GAUGE, "A pod (always 1); joins anything else to its model.", "uid", "pod_ip", "created_by",
@@ -230,16 +199,6 @@ MODEL_INGRESS = _cluster(
 MODEL_HAS_INGRESS = _cluster(
     "model_ingress_present", Kind.GAUGE, "1 when some Ingress leads to the model.", scope=Scope.MODEL
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Vantage:
-    """The four families of requests seen from one place."""
-
-    requests: Family
-    duration: Family
-    time: Family
-    in_flight: Family
 
 
 def _vantage(name: str, where: str, *labels: str, scope: Scope = Scope.CONTAINER) -> Vantage:

@@ -59,3 +59,8 @@ def node_cards(capacity: Quantities | None) -> tuple[float, float]:
     cores = quantity(capacity, CORES)
     cards = cores / CORES_PER_CARD if cores is not None else quantity(capacity, WHOLE_CARDS) or 0.0
     return cards, (quantity(capacity, MEMORY_BLOCKS) or 0.0) * BLOCK_BYTES
+
+
+def shares_cards(capacity: Quantities | None) -> bool:
+    """Say whether GpuManager shares out the cards of a node of this capacity."""
+    return quantity(capacity, CORES) is not None

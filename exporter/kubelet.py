@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter import families as fam
+from exporter.family import Scope
 from exporter.fetch import Fetcher, FetchError
 from exporter.podindex import PodIndex
 from exporter.samples import ContainerUsage, Samples, SourceResult, Subject
@@ -62,7 +63,7 @@ class KubeletSource:
         self._access = access
         self._fetcher = fetcher
         self._pods = pods
-        self._node = Subject.of(Identity(node=node), fam.Scope.NODE)
+        self._node = Subject.of(Identity(node=node), Scope.NODE)
 
     async def collect(self, deadline: float) -> SourceResult:
         """Read both pages at once; if either fails, the source has failed."""

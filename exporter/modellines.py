@@ -1,12 +1,10 @@
-"""The state of models and of the nodes' GPUs as samples, derived from the whole cluster at each scrape. Pure."""
+"""The state of models as samples, derived from the whole cluster at each scrape. Pure."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from exporter import families as fam
 from exporter.cluster import Cluster
-from exporter.gpu_request import node_cards
+from exporter.family import Scope
 from exporter.objects import SeldonDeployment
 from exporter.samples import Samples, Subject
 from milepost.identity import Identity
@@ -20,35 +18,14 @@ def add_model_lines(out: Samples, cluster: Cluster) -> None:
     routed = _add_routes(out, cluster)
     for model in cluster.models:
         meta = model.metadata
-        subject = Subject.of(Identity(meta.namespace, meta.name), fam.Scope.MODEL)
+        subject = Subject.of(Identity(meta.namespace, meta.name), Scope.MODEL)
         _add_state(out, subject, model)
         out.add(fam.MODEL_HAS_INGRESS, subject, int((meta.namespace, meta.name) in routed))
         for predictor in cluster.predictors(model, ready):
-            at = Subject.of(Identity(meta.namespace, meta.name, predictor.name), fam.Scope.PREDICTOR)
+            at = Subject.of(Identity(meta.namespace, meta.name, predictor.name), Scope.PREDICTOR)
             out.add(fam.MODEL_REPLICAS_WANTED, at, predictor.wanted)
             out.add(fam.MODEL_REPLICAS_AVAILABLE, at, predictor.available)
             out.add(fam.MODEL_TRAFFIC_WEIGHT, at, predictor.weight)
-
-
-def add_node_lines(out: Samples, cluster: Cluster) -> None:
-    """Add the cards of every node that has some, and how much of them its running pods ask for."""
-    requested: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for entry in cluster.pods:
-        if entry.phase in ("Pending", "Running"):
-            for container in entry.containers:
-                if container.gpu:
-                    requested[entry.subject.identity.node][0] += container.gpu.cards
-                    requested[entry.subject.identity.node][1] += container.gpu.memory_bytes
-    for node in cluster.nodes:
-        cards, memory_bytes = node_cards(node.status.allocatable or node.status.capacity)
-        if cards:
-            subject = Subject.of(Identity(node=node.metadata.name), fam.Scope.NODE)
-            asked = requested[node.metadata.name]
-            out.add(fam.NODE_GPU_CAPACITY, subject, cards)
-            out.add(fam.NODE_GPU_REQUESTED, subject, asked[0])
-            if memory_bytes:
-                out.add(fam.NODE_GPU_MEMORY_CAPACITY, subject, memory_bytes)
-                out.add(fam.NODE_GPU_MEMORY_REQUESTED, subject, asked[1])
 
 
 def _add_state(out: Samples, subject: Subject, model: SeldonDeployment) -> None:
@@ -61,6 +38,6 @@ def _add_routes(out: Samples, cluster: Cluster) -> set[tuple[str, str]]:
     routed = set()
     for route in sorted(set(cluster.routes()), key=repr):
         routed.add((route.namespace, route.model))
-        subject = Subject.of(Identity(route.namespace, route.model, route.predictor), fam.Scope.PREDICTOR)
+        subject = Subject.of(Identity(route.namespace, route.model, route.predictor), Scope.PREDICTOR)
         out.add(fam.MODEL_INGRESS, subject, 1, route.ingress, route.host, route.path, str(route.canary).lower())
     return routed

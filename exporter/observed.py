@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter import families as fam
-from exporter.families import Vantage
+from exporter.family import Scope, Vantage
 from exporter.podindex import PodIndex
 from exporter.samples import (
     ContainerUsage,
@@ -73,7 +73,7 @@ def add_controller(out: Samples, observed: ControllerTraffic, behind: Mapping[Se
     for traffic in observed.traffic:
         model, predictor = behind.get((traffic.namespace, serving_service(traffic)), ("", ""))
         if model:
-            subject = Subject.of(Identity(traffic.namespace, model, predictor), fam.Scope.PREDICTOR)
+            subject = Subject.of(Identity(traffic.namespace, model, predictor), Scope.PREDICTOR)
             labels = (traffic.ingress, traffic.backend, traffic.canary, observed.controller)
             _add_requests(out, fam.AT_INGRESS, subject, traffic, labels)
 

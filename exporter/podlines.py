@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from exporter import families as fam
+from exporter.family import Family
 from exporter.gpu_request import GpuRequest, Quantities, quantity
 from exporter.objects import Container, ContainerStatus, Pod
 from exporter.pods import PodEntry, container_statuses, last_ended, spec_containers, termination_reason
@@ -66,6 +67,6 @@ def _add_status(out: Sink, subject: Subject, status: ContainerStatus) -> None:
         _add_time(out, fam.LAST_TERMINATION_TIME, subject, ended.finished_at)
 
 
-def _add_time(out: Sink, family: fam.Family, subject: Subject, at: datetime | None) -> None:
+def _add_time(out: Sink, family: Family, subject: Subject, at: datetime | None) -> None:
     if at is not None:
         out.add(family, subject, at.timestamp())

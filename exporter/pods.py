@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.blocks import Block
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.gpu_request import GpuRequest, gpu_request, quantity
 from exporter.objects import Container, ContainerStatus, Pod, Terminated
 from exporter.samples import Subject

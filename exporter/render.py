@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.blocks import Block, Shape, by_shape
-from exporter.families import FAMILIES, SERIES, SERIES_DROPPED, Family, Kind, Mode
+from exporter.families import FAMILIES, SERIES, SERIES_DROPPED
+from exporter.family import Family, Kind, Mode
 from exporter.samples import EXPORTER, Samples
 
 GZIP_WBITS = 31

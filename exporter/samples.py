@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from exporter.counts import Counts
-from exporter.families import Family, Scope
+from exporter.family import Family, Scope
 from milepost.identity import Identity
 
 if TYPE_CHECKING:

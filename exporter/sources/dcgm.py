@@ -21,8 +21,8 @@ from exporter.families import (
     GPU_CARD_POWER,
     GPU_CARD_TEMPERATURE,
     GPU_CARD_UTILISATION,
-    Family,
 )
+from exporter.family import Family
 from exporter.samples import Containers, GpuUsage
 from exporter.sources.series import Families, Series
 

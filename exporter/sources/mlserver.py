@@ -4,6 +4,9 @@ Page: port 8082, `/metrics`; Seldon Core's operator moves it by MLSERVER_METRICS
 REST and gRPC meet in MLServer's data plane, where these counters are, so each request is in them once
 (SeldonIO/MLServer v1.7 `mlserver/handlers/dataplane.py`). Its REST histogram has no model and misses gRPC: not used.
 
+Requests in flight are known of its REST server as a whole (POST is inference), so they belong to a model only where the
+server has one; its gRPC server counts calls that begin and not, on every version, those that end.
+
 Quirks: labels are `model` and `version` although its documentation says otherwise; a request that names no version
 gives the text `None`. The summary has no quantiles, and its count includes failures.
 """
@@ -17,6 +20,8 @@ SUCCESS = "model_infer_request_success"
 FAILURE = "model_infer_request_failure"
 DURATION = "model_infer_request_duration"
 FAMILIES = Families(SUCCESS, FAILURE, DURATION)
+
+REST_IN_FLIGHT = Families("rest_server_requests_in_progress")
 
 
 def parse(page: bytes) -> list[Traffic]:
@@ -34,6 +39,9 @@ def parse(page: bytes) -> list[Traffic]:
                 time_count=sum(one.count for one in durations),
             )
         )
+    flying = [one.value for one in REST_IN_FLIGHT.gather(page) if one.labels.get("method") == "POST"]
+    if flying and len({one.unit for one in found}) == 1:
+        found.append(Traffic({}, unit=found[0].unit, transport="rest", in_flight=sum(flying)))
     return found
 
 

@@ -21,9 +21,11 @@ from exporter import families as fam
 from exporter.assemble import assemble
 from exporter.cluster import Cluster
 from exporter.collector import Collection
+from exporter.family import Scope
 from exporter.kubelet import read_cadvisor_page, read_resource_page
 from exporter.metricsapi import read_pod_metrics
-from exporter.modellines import add_model_lines, add_node_lines
+from exporter.modellines import add_model_lines
+from exporter.nodelines import add_node_lines
 from exporter.observed import add_model
 from exporter.render import SeriesBound, page
 from exporter.samples import (
@@ -95,7 +97,7 @@ def cluster_page() -> str:
 def node_page() -> str:
     """The page of the exporter in node mode, on the node with the card."""
     found = _cluster()
-    out, node = Samples(), Subject.of(Identity(node=NODE), fam.Scope.NODE)
+    out, node = Samples(), Subject.of(Identity(node=NODE), Scope.NODE)
     folder = PAGES.parent.parent
     observed: list[Observation] = list(
         read_resource_page((folder / "kubelet-resource.txt").read_bytes(), found.pods, node, out, now=NOW)

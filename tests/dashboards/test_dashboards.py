@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from dashboards.generate import render, stale
-from exporter.families import FAMILIES, Kind
+from exporter.families import FAMILIES
+from exporter.family import Kind
 from logserver.lines import WireLine
 from logserver.metrics import PREFIX, TABLE
 from tests.dashboards.expressions import (

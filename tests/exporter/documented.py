@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from exporter.families import FAMILIES, Family, Mode, Scope
+from exporter.families import FAMILIES
+from exporter.family import Family, Mode, Scope
 from exporter.settings import GROUPS
 from milepost.settings import table
 

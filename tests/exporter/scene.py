@@ -14,10 +14,11 @@ import msgspec
 from exporter.assemble import assemble
 from exporter.cluster import Cluster
 from exporter.collector import Collection
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.kubelet import read_cadvisor_page, read_resource_page
 from exporter.metricsapi import read_pod_metrics
-from exporter.modellines import add_model_lines, add_node_lines
+from exporter.modellines import add_model_lines
+from exporter.nodelines import add_node_lines
 from exporter.observed import add_model
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound, page

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from exporter import families as fam
 from exporter.blocks import Block, BlockBuilder, Shapes
-from exporter.families import FAMILIES, Scope
+from exporter.families import FAMILIES
+from exporter.family import Scope
 from exporter.objects import Pod
 from exporter.observed import add_model
 from exporter.podindex import PodIndex

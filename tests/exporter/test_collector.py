@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from exporter.collector import Collection, Collector
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.rates import CpuRates
 from exporter.samples import ContainerUsage, SourceResult, Subject
 from milepost.identity import Identity

@@ -10,7 +10,7 @@ import pytest
 
 from exporter import families as fam
 from exporter.collector import Collection, Collector
-from exporter.families import Family
+from exporter.family import Family
 from exporter.fetch import Fetcher
 from exporter.modelpages import STALE_TURNS, ModelPagesSource
 from exporter.pages import PageBounds

@@ -13,7 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import families as fam
-from exporter.families import FAMILIES, Family, Kind, Mode, Scope
+from exporter.families import FAMILIES
+from exporter.family import Family, Kind, Mode, Scope
 from exporter.render import SeriesBound, compressed, header, page
 from exporter.samples import EXPORTER, Histogram, Samples, Subject
 from milepost.identity import Identity

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.collector import Collection
 from exporter.counts import TrafficPoint, quantile
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.ring import Ring, Rows
 from exporter.samples import (
     ContainerUsage,

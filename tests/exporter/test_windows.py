@@ -8,7 +8,7 @@ from math import inf, isnan
 import pytest
 
 from exporter.collector import Collection
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.ring import Ring
 from exporter.samples import FrontReading, Histogram, ModelTraffic, SourceResult, Subject, Traffic
 from exporter.traffic import front_counts

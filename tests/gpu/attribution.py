@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.gpu.nvml import Nvml
 from exporter.gpu.process import ProcessOwners
 from exporter.gpu.source import NvmlSource

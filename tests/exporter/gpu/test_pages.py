@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from exporter import families as fam
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.fetch import Fetcher
 from exporter.gpu.card import Card
 from exporter.gpu.pages import DcgmSource, GpuManagerSource

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.gpu.card import Card, CardReading
 from exporter.gpu.nvml import NvmlError, Reading
 from exporter.gpu.process import ProcessOwners

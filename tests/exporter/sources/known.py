@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.samples import Subject
 from milepost.identity import Identity
 

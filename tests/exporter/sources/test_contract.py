@@ -75,6 +75,7 @@ TRAFFIC: dict[str, tuple[Callable[[bytes], list[Traffic]], list[Traffic]]] = {
         [
             Traffic({"2xx": 40.0, "5xx": 2.0}, unit="classifier", version="v1", time_sum_s=1.7, time_count=42.0),
             Traffic({"2xx": 2.0, "5xx": 0.0}, unit="classifier", version="", time_sum_s=0.5, time_count=2.0),
+            Traffic({}, unit="classifier", transport="rest", in_flight=1.0),
         ],
     ),
     "kserve.txt": (

@@ -57,10 +57,12 @@ def test_mlserver_counts_rest_and_grpc_once_and_failures_apart(mlserver_process:
     mlserver_process.infer_by_grpc(4)
     page = read(mlserver_process.page)
     assert recognised("wrapper", page) == "mlserver"
-    by_version = {one.version: one for one in read_traffic("mlserver", page, {})}
+    by_version = {one.version: one for one in read_traffic("mlserver", page, {}) if one.requests}
     unnamed = by_version[""]
     assert (unnamed.unit, unnamed.requests, unnamed.time_count) == ("classifier", {"2xx": 7.0, "5xx": 1.0}, 8.0)
     assert (by_version["v1"].requests, by_version["v1"].time_count) == ({"2xx": 1.0, "5xx": 0.0}, 1.0)
     assert unnamed.time_sum_s is not None
     assert 0 < unnamed.time_sum_s < 10
     assert unnamed.duration is None
+    in_flight = [one for one in read_traffic("mlserver", page, {}) if one.in_flight is not None]
+    assert [(one.unit, one.transport, one.in_flight) for one in in_flight] == [("classifier", "rest", 0.0)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.families import Scope
+from exporter.family import Scope
 from exporter.samples import Samples, Subject
 from exporter.scan import PageError
 from exporter.sources.wrapper import METRICS_MAX, Custom, add_samples, parse
