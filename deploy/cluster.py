@@ -22,6 +22,8 @@ from deploy.kinds import Deployment, EndpointSlice, Meta, Seldon, Service
 from deploy.record import digest
 from deploy.rendered import FIELD_MANAGER, INGRESS, PLURALS, SELDON, Body, KubeObject, collection_path
 from deploy.route.conflicts import conflicts
+from deploy.route.handover import MainRoute, main_route
+from deploy.route.nginx import PREFIX as NGINX
 from deploy.seen import (
     DIGEST_ANNOTATION,
     MODEL_LABEL,
@@ -181,9 +183,16 @@ class Cluster:
             (api_version, name, namespace, item.metadata.name): Owned(
                 item.metadata.annotations.get(DIGEST_ANNOTATION, ""),
                 frozenset(services_of(item.spec)) if route else frozenset(),
+                _main(item) if name == "Ingress" else None,
             )
             for item in items
         }
+
+
+def _main(item: _Ours) -> MainRoute | None:
+    if f"{NGINX}/canary" in item.metadata.annotations:
+        return None
+    return main_route(item.spec, item.metadata.annotations)
 
 
 def _list_type(kind: type[Item]) -> Any:

@@ -59,8 +59,8 @@ class Progress:
 class Renderer(Protocol):
     """What the loop needs of the renderer: everything that a record asks for, given what is seen. May raise Refused."""
 
-    def wanted(self, record: Record, seen: Seen) -> Wanted:
-        """Return the workload, the predictors to wait for and the routes."""
+    def wanted(self, record: Record, seen: Seen, *, now: float | None) -> Wanted:
+        """Return the workload, the predictors to wait for and the routes: at their stage `now`, or as in the end."""
         ...
 
 
@@ -163,8 +163,9 @@ class _Run:
             return record
         try:
             seen = await self.owner.cluster.look(self.namespace, self.name)
-            wanted = self.owner.renderer.wanted(record, seen)
-            steps = plan(record, wanted, replace(seen, digests=self._trusted(seen)), now=self.owner.now())
+            now = self.owner.now()
+            wanted = self.owner.renderer.wanted(record, seen, now=now)
+            steps = plan(record, wanted, replace(seen, digests=self._trusted(seen)), now=now)
             if steps:
                 self._say(record, spelled(steps[0]))
                 await self._carry_out(record, steps[0], dict(wanted.digests))

@@ -53,9 +53,9 @@ class SpecRenderer:
         self.settings = settings
         self._settle_s = settle_s
 
-    def wanted(self, record: Record, seen: Seen) -> Wanted:
-        """Return everything that the record asks for. Raises Refused."""
-        return wanted(record, seen, cluster=self.settings, settle_s=self._settle_s)
+    def wanted(self, record: Record, seen: Seen, *, now: float | None) -> Wanted:
+        """Return everything that the record asks for, routes at their stage `now` or as in the end. Raises Refused."""
+        return wanted(record, seen, cluster=self.settings, settle_s=self._settle_s, now=now)
 
 
 class Platform:
@@ -106,8 +106,9 @@ class Platform:
         """Return the model as it is now. Raises Absent."""
         record = await self.record(namespace, name)
         seen = await self.cluster.look(namespace, name)
-        asked = self._renderer.wanted(record, seen)
-        return Look(record, seen, asked, plan(record, asked, seen, now=self._now()))
+        now = self._now()
+        asked = self._renderer.wanted(record, seen, now=now)
+        return Look(record, seen, asked, plan(record, asked, seen, now=now))
 
     async def submit(self, namespace: str, name: str, edit: Edit, *, checked: bool = True) -> Record:
         """Write a verb down, after everything that can be refused was tried. Raises PlatformError.
@@ -155,7 +156,7 @@ class Platform:
         """Return what carrying out the edit would change on the cluster, without changing anything."""
         stored = await self.store.load(namespace, name)
         record, seen = edit(stored.record), await self.cluster.look(namespace, name)
-        asked = self._renderer.wanted(_at_first_step(record), seen)
+        asked = self._renderer.wanted(_at_first_step(record), seen, now=None)
         await self.cluster.refuse_conflicts(route.body for route in asked.routes or ())
         diffs = []
         bodies = [body for body, _ in asked.workload] + [route.body for route in asked.routes or ()]
@@ -175,7 +176,7 @@ class Platform:
         if record.stable is None or record.deleting:
             return
         seen = await self.cluster.look(record.namespace, record.name)
-        asked = self._renderer.wanted(_at_first_step(record), seen)
+        asked = self._renderer.wanted(_at_first_step(record), seen, now=None)
         routes = [route.body for route in asked.routes or ()]
         await self.cluster.refuse_conflicts(routes)
         await self.cluster.apply([body for body, _ in asked.workload], dry_run=True)

@@ -15,7 +15,7 @@ from deploy.extras import extras
 from deploy.overrides import apply_overrides
 from deploy.rendered import KubeObject
 from deploy.route import gateway, nginx
-from deploy.route.plan import external_objects, route_of
+from deploy.route.plan import Route, external_objects, route_of
 from deploy.route.rules import release_refusals
 from deploy.seldon import seldon_deployment
 from deploy.settings import Cluster
@@ -26,18 +26,22 @@ NOTHING_OBSERVED: Mapping[str, str] = {}
 
 
 def render(
-    release: Release | ModelSpec, cluster: Cluster, services: Mapping[str, str] = NOTHING_OBSERVED
+    release: Release | ModelSpec,
+    cluster: Cluster,
+    services: Mapping[str, str] = NOTHING_OBSERVED,
+    *,
+    staged: Route | None = None,
 ) -> tuple[KubeObject, ...]:
     """Return the objects of a release, the SeldonDeployment first and the route last.
 
     `services` maps predictor to Service as `status.serviceStatus` has it; a predictor missing there uses the name that
-    the spec pins. Raises Refused.
+    the spec pins. `staged` is rendered instead of the release's own route while that is being moved. Raises Refused.
     """
     if isinstance(release, ModelSpec):
         release = Release(stable=release)
     _refuse(_spec_refusals(release, cluster))
     spec = release.stable
-    route = route_of(release, cluster, services)
+    route = staged or route_of(release, cluster, services)
     objects = [seldon_deployment(release, cluster), *extras(spec, cluster)]
     if route is not None:
         if release.external is not None:

@@ -19,6 +19,8 @@ from typing import Any
 
 from deploy.kinds import Deployment, EndpointSlice, Seldon, SeldonStatus, Service
 from deploy.rendered import PREFIX
+from deploy.route.handover import MainRoute
+from deploy.route.nginx import STANDBY
 
 PREDICTOR_ANNOTATION = f"{PREFIX}/predictor"
 FINGERPRINT_ANNOTATION = f"{PREFIX}/fingerprint"
@@ -58,10 +60,12 @@ class SeenPredictor:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """One of our objects: the digest it carries and, when it is a route, the Services it leads to."""
+    """One of our objects: the digest it carries and, when it is a route, the Services it leads to; `main` for the
+    main Ingress."""
 
     digest: str = ""
     services: frozenset[str] = frozenset()
+    main: MainRoute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Seen:
     objects: frozenset[Address] = frozenset()
     digests: Mapping[Address, str] = field(default_factory=dict)
     routed: frozenset[str] = frozenset()
+    main: MainRoute | None = None
 
 
 def see(
@@ -105,12 +110,18 @@ def see(
         objects=frozenset(objects),
         digests={address: owned.digest for address, owned in objects.items()},
         routed=frozenset(service for owned in objects.values() for service in owned.services),
+        main=next((owned.main for owned in objects.values() if owned.main is not None), None),
     )
 
 
 def services_of(value: Any) -> Iterator[str]:
-    """Yield the Services that a route leads to, in an Ingress (`service.name`) or an HTTPRoute (`backendRefs`)."""
+    """Yield the Services that a route leads to, in an Ingress (`service.name`) or an HTTPRoute (`backendRefs`).
+
+    Those that an Ingress only names are not among them.
+    """
     if isinstance(value, Mapping):
+        if str(value.get("host", "")).startswith(STANDBY):
+            return
         service = value.get("service")
         if isinstance(service, Mapping) and "name" in service:
             yield str(service["name"])

@@ -8,8 +8,9 @@ or a compare-and-swap of the record.
 The order keeps a way to the model open at every moment:
 
     deploy   workload (with every track, leaving ones included) → second routes that are not wanted any more away →
-             a route is pointed at a track only when that is rolled out and has endpoints → wait for all tracks →
-             drain the leaving tracks → forget them → workload without them → objects that nothing renders any more away
+             a route is pointed at a track only when that is rolled out and has endpoints, and in the stages of
+             `deploy.route.handover` → wait for all tracks → drain the leaving tracks → forget them → workload without
+             them → objects that nothing renders any more away
     delete   routes away (second first) → drain → SeldonDeployment → wait until it is gone → the rest
 
 A second route goes before the main route is moved, because in ingress-nginx a Service that is primary anywhere cannot
@@ -49,12 +50,14 @@ class WantedRoute:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """All that a record asks for. `routes` is None while the Services they need are not known yet."""
+    """All that a record asks for. `routes` is None while the Services they need are not known yet; until
+    `route_until` (Unix seconds, 0: no wait) the router is given time to follow them."""
 
     workload: tuple[tuple[KubeObject, str], ...]
     predictors: tuple[WantedPredictor, ...]
     routes: tuple[WantedRoute, ...] | None
     drain_s: float
+    route_until: float = 0.0
 
     @property
     def digests(self) -> dict[Address, str]:
@@ -172,6 +175,8 @@ def _routes(wanted: Wanted, seen: Seen) -> tuple[Step, ...]:
         if complaints:
             steps.append(Await("; ".join(complaints)))
         steps.append(Apply((route.body,), _names((route.body,))))
+    if wanted.route_until:
+        steps.append(Wait(wanted.route_until, "the router to know the Services of the route"))
     return tuple(steps)
 
 

@@ -18,6 +18,8 @@ from deploy.edits import spec_of
 from deploy.record import Record, digest
 from deploy.render import render
 from deploy.rendered import PREFIX, Body, KubeObject
+from deploy.route.handover import Stage, stage
+from deploy.route.plan import route_of
 from deploy.seen import FINGERPRINT_ANNOTATION, PREDICTOR_ANNOTATION, ROUTE_KINDS, Seen, services_of
 from deploy.seldon import pinned_service, predictor, service_of
 from deploy.settings import Cluster
@@ -31,10 +33,11 @@ UNKNOWN = "service-not-known-yet"
 _NOT_IN_PODS = ("replicas", "traffic", "annotations", "name")
 
 
-def wanted(record: Record, seen: Seen, *, cluster: Cluster, settle_s: float) -> Wanted:
+def wanted(record: Record, seen: Seen, *, cluster: Cluster, settle_s: float, now: float | None = None) -> Wanted:
     """Return what the record asks for. Raises Refused for a spec that cannot be rendered.
 
-    `settle_s` is added to the model's own drain time: until then the router may still send to a replaced track.
+    `settle_s` is how long the router may take to follow a changed route: what it replaces is drained longer by that.
+    With `now` (Unix seconds) the route is at its next stage (`deploy.route.handover`), without as it shall be.
     """
     if record.stable is None:
         return Wanted((), (), (), settle_s)
@@ -48,7 +51,8 @@ def wanted(record: Record, seen: Seen, *, cluster: Cluster, settle_s: float) -> 
         spec.predictor: UNKNOWN for spec in tracks if spec.predictor not in observed and not pinned_service(spec)
     }
     services = observed | unknown
-    rendered = render(release, cluster, services)
+    staged = _staged(record, release, cluster, services, seen, now=now, settle_s=settle_s)
+    rendered = render(release, cluster, services, staged=staged.route if staged else None)
     seldon = _with_tracks(next(item for item in rendered if item.kind == "SeldonDeployment"), record, cluster)
     beside = [item for item in rendered if item.kind not in (*ROUTE_KINDS, "SeldonDeployment")]
     by_service = {service_of(spec, services): spec.predictor for spec in tracks}
@@ -58,7 +62,19 @@ def wanted(record: Record, seen: Seen, *, cluster: Cluster, settle_s: float) -> 
         predictors=tuple(_predictors(seldon.body, {track.predictor for track in record.leaving})),
         routes=None if unknown else tuple(routes),
         drain_s=drain_s,
+        route_until=staged.wait_until if staged else 0.0,
     )
+
+
+def _staged(
+    record: Record, release: Release, cluster: Cluster, services: Mapping[str, str], seen: Seen, *,
+    now: float | None, settle_s: float,
+) -> Stage | None:  # fmt: skip
+    if now is None or cluster.router != "nginx" or UNKNOWN in services.values():
+        return None
+    route = route_of(release, cluster, services)
+    leaving = {services.get(track.predictor, "") for track in record.leaving}
+    return stage(route, seen.main, leaving=leaving, now=now, settle_s=settle_s) if route else None
 
 
 def release_of(record: Record) -> Release:

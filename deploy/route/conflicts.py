@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from deploy.errors import Refusal
 from deploy.rendered import Body, KubeObject
-from deploy.route.nginx import PREFIX
+from deploy.route.nginx import PREFIX, STANDBY
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ def _served(body: Body) -> Iterator[Served]:
     metadata, spec = body["metadata"], body.get("spec", {})
     canary = (metadata.get("annotations") or {}).get(f"{PREFIX}/canary") == "true"
     for rule in spec.get("rules") or []:
+        if str(rule.get("host", "")).startswith(STANDBY):
+            continue  # Named only, and `deploy.route.handover` sees to it that no canary is among them.
         for path in (rule.get("http") or {}).get("paths") or []:
             service = path.get("backend", {}).get("service") or {}
             port = service.get("port") or {}

@@ -14,7 +14,10 @@ What the controller does, and so what is refused or arranged here (kubernetes/in
 
 from __future__ import annotations
 
+import msgspec
+
 from deploy.rendered import INGRESS, MANAGED_BY, Body, KubeObject
+from deploy.rendered import PREFIX as OURS
 from deploy.route.plan import Backend, Route
 from deploy.settings import Cluster
 from deploy.spec import Split
@@ -22,11 +25,18 @@ from milepost.units import parse_size
 
 PREFIX = "nginx.ingress.kubernetes.io"
 MIRROR = f"{PREFIX}/mirror-target"
+HANDOVER = f"{OURS}/handover"
+STANDBY = "milepost-standby."
+"""What the host begins with under which Services are only named (`deploy.route.handover`)."""
 
 
 def render(route: Route, cluster: Cluster) -> tuple[KubeObject, ...]:
     """Render the main Ingress and, with a split, the canary Ingress."""
     main = _ingress(route, cluster, name=route.name, backend=route.stable, annotations=main_annotations(route))
+    if route.standby:
+        main.body["spec"]["rules"].append(_standby(route))
+    if route.handover is not None:
+        main.body["metadata"]["annotations"][HANDOVER] = msgspec.json.encode(route.handover).decode()
     if route.candidate is None or route.split is None:
         return (main,)
     canary = canary_annotations(route.split)
@@ -38,6 +48,11 @@ def render(route: Route, cluster: Cluster) -> tuple[KubeObject, ...]:
 def canary_name(model: str) -> str:
     """Return the name of a model's canary Ingress."""
     return f"{model}-canary"
+
+
+def standby_host(host: str) -> str:
+    """Return the host under which a route with this host names the Services that stand by."""
+    return STANDBY + host.removeprefix("*.")
 
 
 def main_annotations(route: Route) -> dict[str, str]:
@@ -87,10 +102,20 @@ def _protocol(route: Route) -> dict[str, str]:
     return {f"{PREFIX}/backend-protocol": "GRPC"} if route.transport == "grpc" else {}
 
 
+def _service(backend: Backend) -> Body:
+    return {"service": {"name": backend.service, "port": {"number": backend.port}}}
+
+
+def _standby(route: Route) -> Body:
+    paths = [
+        {"path": f"/{backend.service}", "pathType": "Exact", "backend": _service(backend)} for backend in route.standby
+    ]
+    return {"host": standby_host(route.host), "http": {"paths": paths}}
+
+
 def _ingress(route: Route, cluster: Cluster, *, name: str, backend: Backend, annotations: dict[str, str]) -> KubeObject:
     external = route.spec.exposure == "external"
-    service = {"name": backend.service, "port": {"number": backend.port}}
-    path = {"path": route.spec.path, "pathType": "Prefix", "backend": {"service": service}}
+    path = {"path": route.spec.path, "pathType": "Prefix", "backend": _service(backend)}
     body: Body = {
         "apiVersion": INGRESS,
         "kind": "Ingress",

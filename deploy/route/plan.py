@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from msgspec import Struct
+
 from deploy.rendered import MANAGED_BY, Body, KubeObject
 from deploy.seldon import service_of
 from deploy.settings import Cluster
@@ -27,9 +29,19 @@ class Backend:
     port: int
 
 
+class Handover(Struct, frozen=True, omit_defaults=True):
+    """When the main route came to lead where it does, and since when it names each of its Services (Unix s)."""
+
+    moved_at: float = 0.0
+    known: dict[str, float] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Everything a renderer needs to know. `name` is that of the route object, `model` that of the model."""
+    """Everything a renderer needs to know. `name` is that of the route object, `model` that of the model.
+
+    `standby` are Services that the router must know without sending them anything (`deploy.route.handover`).
+    """
 
     name: str
     model: str
@@ -42,6 +54,8 @@ class Route:
     split: Split | None
     mirror: Backend | None
     mirror_percent: int
+    standby: tuple[Backend, ...] = ()
+    handover: Handover | None = None
 
 
 def route_of(release: Release, cluster: Cluster, observed: Mapping[str, str]) -> Route | None:

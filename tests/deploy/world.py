@@ -13,12 +13,14 @@ from deploy import edits, rollout
 from deploy.judge import Verdict
 from deploy.record import Record
 from deploy.rendered import KubeObject
+from deploy.route.handover import MainRoute, main_route
 from deploy.seen import FINGERPRINT_ANNOTATION, ROUTE_KINDS, Address, Seen, SeenPredictor, services_of
 from deploy.settings import Cluster
 from deploy.steps import Apply, Await, Forget, Remove, StartDrain, Step, Wait, plan
 from deploy.wanted import wanted
 
 CLUSTER = Cluster()
+SETTLE_S = 5.0
 
 
 @dataclass
@@ -33,6 +35,7 @@ class World:
     digests: dict[Address, str] = field(default_factory=dict)
     pods: dict[str, tuple[str, int]] = field(default_factory=dict)
     applied: set[Address] = field(default_factory=set)
+    named: dict[str, float] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def step(self) -> Step | None:
@@ -40,7 +43,7 @@ class World:
         self.now += 1
         self._tick()
         seen = self.seen()
-        asked = wanted(self.record, seen, cluster=CLUSTER, settle_s=5)
+        asked = wanted(self.record, seen, cluster=CLUSTER, settle_s=SETTLE_S, now=self.now)
         trusted = {address: digest for address, digest in self.digests.items() if address in self.applied}
         steps = plan(self.record, asked, _trusting(seen, trusted), now=self.now)
         if not steps:
@@ -74,7 +77,14 @@ class World:
             objects=frozenset(self.objects),
             digests=dict(self.digests),
             routed=frozenset(name for services in self.routes.values() for name in services),
+            main=self.main,
         )
+
+    @property
+    def main(self) -> MainRoute | None:
+        """The main Ingress as it is."""
+        found = next((item for item in self.objects.values() if item.kind == "Ingress" and item.name == "m"), None)
+        return main_route(found.body["spec"], found.body["metadata"]["annotations"]) if found else None
 
     @property
     def routes(self) -> Mapping[str, tuple[str, ...]]:
@@ -111,6 +121,7 @@ class World:
         match step:
             case Apply(objects):
                 for item in objects:
+                    self._moves(item)
                     self.objects[item.address] = item
                     self.digests[item.address] = digests[item.address]
                     self.applied.add(item.address)
@@ -125,6 +136,28 @@ class World:
                 self.record = edits.forgotten(self.record)
             case Wait() | Await():
                 pass
+
+    def _moves(self, item: KubeObject) -> None:
+        """The main route moves only between Services that the router knows: named before for long enough, and after."""
+        before = self.main
+        if item.kind != "Ingress" or item.name != "m" or self.objects.get(item.address) == item:
+            return
+        after = main_route(item.body["spec"], item.body["metadata"]["annotations"])
+        assert after is not None
+        if before is not None and before.primary != after.primary:
+            assert after.primary in before.standby, f"moved to {after.primary}, which was not named before: {self.log}"
+            known_s = self.now - self.named[after.primary.service]
+            assert known_s >= SETTLE_S, f"moved after {known_s} s: {self.log}"
+            named = {backend.service for backend in after.standby} | set(self.migrated)
+            assert before.primary.service in named, f"{before.primary} is forgotten with the move: {self.log}"
+        services = (after.primary.service, *(backend.service for backend in after.standby))
+        self.named = {name: self.named.get(name, self.now) for name in services}
+
+    @property
+    def migrated(self) -> tuple[str, ...]:
+        """The Service that a migration sends its part to: a canary from then on, so it cannot stand by."""
+        stable = self.record.stable
+        return (f"m-{stable.predictor}",) if self.record.migration and stable else ()
 
     def _deploy(self) -> None:
         seldon = next((item for item in self.objects.values() if item.kind == "SeldonDeployment"), None)
@@ -158,5 +191,5 @@ class World:
 def _trusting(seen: Seen, digests: Mapping[Address, str]) -> Seen:
     return Seen(
         exists=seen.exists, going=seen.going, state=seen.state, declared=seen.declared, predictors=seen.predictors,
-        objects=seen.objects, digests=digests, routed=seen.routed,
+        objects=seen.objects, digests=digests, routed=seen.routed, main=seen.main,
     )  # fmt: skip

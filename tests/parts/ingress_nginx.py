@@ -130,6 +130,15 @@ class IngressNginx:
             self._sink.shutdown()
             self._sink.server_close()
 
+    def state(self) -> str:
+        """Return whether it runs and the ends of its logs, for the message of a test that got no answer."""
+        running = self.process is not None and self.process.running
+        ends = (f"{log.name} ends:\n{log.read_text(errors='replace')[-2000:]}" for log in self._logs() if log.exists())
+        return "\n".join([f"the controller {'runs' if running else 'has ended'}", *ends])
+
+    def _logs(self) -> tuple[Path, ...]:
+        return self._folder / "controller.log", self._folder / "log" / "error.log"
+
     def nginx_conf(self) -> str:
         """Return the configuration that the controller has rendered."""
         return (self._folder / "nginx" / "nginx.conf").read_text()
