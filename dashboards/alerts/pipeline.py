@@ -11,6 +11,7 @@ LINES = "job:milepost_logserver_lines:rate5m"
 REJECTS = "job:milepost_logserver_rejects:rate5m"
 VISIBLE = "job:milepost_logserver_visible_latency_seconds:p99_rate5m"
 NODES = "count by (node) (milepost_pod_ready == 1)"
+RESETS = f"{P}offset_resets_total"
 FILEBEAT = 'milepost_pod_ready{pod=~"filebeat-[a-z0-9]+"}'
 
 LOGS = Group(
@@ -53,7 +54,10 @@ LOGS = Group(
             "The store uses [value|humanizePercentage] of its bound; above it the oldest days are dropped.",
         ),
         Alert(
-            "MilepostLogsLost", "critical", f"sum by (topic) (increase({P}offset_resets_total[1h])) > 0", "0m",
+            # The series begins with the first loss, mostly when a log-server starts: there is no increase to see then.
+            "MilepostLogsLost", "critical",
+            f"sum by (topic) (increase({RESETS}[1h])) > 0 or sum by (topic) ({RESETS} unless {RESETS} offset 1h) > 0",
+            "0m",
             "Log lines were deleted before they were stored",
             "A position in topic [topic] was no longer there: Kafka's retention was faster than the "
             "log-server.",
