@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from dashboards import variables
 from dashboards.frame import framed
 from dashboards.panels import BAD, CAREFUL, Column, PanelBuilder, Query, figure, heat, lines, table_of
-from dashboards.promql import ANYWHERE, quantile, rate, ratio, sum_by
+from dashboards.promql import ANYWHERE, quantile, rate, ratio, sum_by, top
 
 UID = "milepost-pipeline"
 LINES = ANYWHERE("milepost_logserver_lines_total")
@@ -16,6 +16,7 @@ DUPLICATES = ANYWHERE("milepost_logserver_duplicates_total")
 VISIBLE = ANYWHERE("milepost_logserver_visible_latency_seconds_bucket")
 QUERIES = ANYWHERE("milepost_logserver_query_duration_seconds_bucket")
 LAG = ANYWHERE("milepost_logserver_consumer_lag")
+LAST_LINE = ANYWHERE("milepost_logserver_node_last_line_timestamp_seconds")
 PROGRESS = ANYWHERE("milepost_logserver_last_progress_timestamp_seconds")
 
 
@@ -81,6 +82,9 @@ def _latency() -> list[PanelBuilder]:
               Query(sum_by("topic, partition", LAG), "{{topic}}/{{partition}}"), stacked=True),
         lines("Since the last progress", "Seconds since a batch was stored or the partitions were found empty. It must "
               "not grow.", "s", Query(f"time() - {PROGRESS}", "{{instance}}")),
+        lines("Since the last line, by node", "Seconds since a line of the node reached Kafka, of the 20 longest "
+              "silent. One that grows while pods run there is a Filebeat that sends nothing.", "s",
+              Query(top(20, f"time() - max by (node) ({LAST_LINE})"), "{{node}}")),
         lines("Partitions", "Partitions each replica owns.", "short",
               Query(ANYWHERE("milepost_logserver_assigned_partitions"), "{{instance}}")),
         lines("Paused", "1 while a replica stopped reading because the store is slow or down.", "short",

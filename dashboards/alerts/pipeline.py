@@ -72,6 +72,39 @@ LOGS = Group(
     ),
 )  # fmt: skip
 
+LAST_LINE = "node:milepost_logserver_node_last_line_timestamp_seconds:max"
+KNOWN_LAST = f"last_over_time({LAST_LINE}[1d])"
+SILENCE = f"(time() - {KNOWN_LAST})"
+READ_PODS = 'count by (node) (milepost_pod_ready{namespace!~"milepost(-(qa|pre|prod))?"} == 1)'
+NODES_S = 60
+QUIET_S, QUIET_GAPS, DAY_S = 900, 10, 86_400
+# Silent for ten times as long as the node mostly was between two lines: a node that seldom prints is left alone. The
+# last known value of a day counts, so that a restarted log-server does not make a dead Filebeat look well.
+FELL_SILENT = (
+    f"({SILENCE} > {QUIET_S} and {SILENCE} * changes({LAST_LINE}[1d]) > "
+    f"{QUIET_GAPS * NODES_S} * count_over_time({LAST_LINE}[1d]))"
+)
+# Not a line in a day, though there were pods and a log-server for an hour at least.
+NEVER_HEARD = (
+    f"({READ_PODS} * 0 + {DAY_S} and on (node) {READ_PODS.replace('}', '} offset 1h')} "
+    f"and on () count({P}build_info offset 1h) unless on (node) {KNOWN_LAST} > time() - {DAY_S})"
+)
+
+SHIPPERS = Group(
+    "milepost-nodes",
+    (
+        Recording(LAST_LINE, f"max by (node) ({P}node_last_line_timestamp_seconds)"),
+        Alert(
+            "MilepostFilebeatSilent", "warning",
+            # Documents that wait in Kafka are the log-server's silence, not Filebeat's; without it nothing is known.
+            f"({FELL_SILENT} or {NEVER_HEARD}) and on (node) {READ_PODS} and on () sum({P}consumer_lag) < 10000", "5m",
+            "No log line comes from node [node]",
+            "Pods run on [node], and the last line of any of them came [value|humanizeDuration] ago, or longer.",
+        ),
+    ),
+    interval=f"{NODES_S}s",
+)  # fmt: skip
+
 TARGETS = Group(
     "milepost-targets",
     (
@@ -110,4 +143,4 @@ TARGETS = Group(
     ),
 )  # fmt: skip
 
-GROUPS = (LOGS, TARGETS)
+GROUPS = (LOGS, SHIPPERS, TARGETS)

@@ -46,7 +46,38 @@ def built(program: str, values: str) -> dict[str, str]:
     return {name: values}
 
 
+def silent(last_line: str, **others: str) -> dict[str, str]:
+    """A node whose lines came at these times, with a pod and a log-server that keeps up, unless told otherwise."""
+    where = f'namespace="{others.get("namespace", "models")}",model="",predictor="",pod="a",node="n1"'
+    return {
+        f'milepost_logserver_node_last_line_timestamp_seconds{{{SELF},node="n1"}}': last_line,
+        f"milepost_pod_ready{{{where}}}": others.get("ready", "1x400"),
+        LAG: others.get("lag", "5x400"),
+        'milepost_logserver_build_info{version="1",engine="chdb"}': others.get("logserver", "1x400"),
+    }
+
+
+SILENT = "MilepostFilebeatSilent"
+SELDOM = " ".join(f"{1200 * number}x19" for number in range(20))
+"""A line every twenty minutes."""
 CASES = (
+    Case(SILENT, "a line a minute for an hour, none for an hour, then again",
+         silent("0+60x60 3600x60 7260+60x60"), {65: 0, 76: 0, 85: 1, 120: 1, 125: 0}),
+    Case(SILENT, "a line a minute", silent("0+60x200"), {30: 0, 150: 0}),
+    Case(SILENT, "low traffic: a line every twenty minutes", silent(SELDOM), {39: 0, 139: 0, 239: 0, 399: 0}),
+    Case(SILENT, "low traffic, and then none for seven hours",
+         silent(f"{SELDOM} 22800x600", ready="1x1000", lag="5x1000", logserver="1x1000"), {400: 0, 600: 0, 850: 1}),
+    Case(SILENT, "never heard of, series missing", silent("_x400"), {30: 0, 62: 0, 70: 1}),
+    Case(SILENT, "heard of for the first time in time", silent("_x50 3000+60x100"), {49: 0, 70: 0, 120: 0}),
+    Case(SILENT, "no pod runs there any more", silent("0+60x60 3600x100", ready="1x70 0x100"), {85: 0, 120: 0}),
+    Case(SILENT, "only Milepost's own pods run there", silent("_x400", namespace="milepost-prod"), {90: 0}),
+    Case(SILENT, "the log-server falls behind", silent("0+60x60 3600x100", lag="5x60 50000x100"), {85: 0, 120: 0}),
+    Case(SILENT, "the log-server is restarted and away for half an hour",
+         silent("0+60x60 _x30 5460+60x60", lag="5x60 _x30 5x60", logserver="1x60 _x30 1x60"), {80: 0, 95: 0, 120: 0}),
+    Case(SILENT, "a restarted log-server does not make a dead Filebeat well",
+         silent("0+60x60 3600x30 _x100", lag="5x200", logserver="1x200"), {85: 1, 110: 1, 160: 1}),
+    Case(SILENT, "the exporter is gone, so which pods run is not known",
+         silent("0+60x60 3600x100", ready="1x60 _x100"), {85: 0, 120: 0}),
     Case("MilepostKafkaLagGrowing", "grows for half an hour, then is worked off",
          {LAG: "0+2000x30 60000-6000x10 0x20"}, {5: 0, 28: 1, 50: 0}),
     Case("MilepostKafkaLagGrowing", "great but shrinking", {LAG: "900000-1000x60"}, {30: 0, 50: 0}),
