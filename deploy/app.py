@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -14,14 +15,18 @@ import aiohttp
 import click
 import uvicorn
 
-from deploy.api import Jobs, Server, Streams, create_app
+from deploy.api import Job, Jobs, Server, Streams, create_app
+from deploy.api.answers import PlatformOf
 from deploy.cache import ModelCache
+from deploy.cluster import Cluster
 from deploy.converge import Progress
-from deploy.errors import PlatformError
+from deploy.errors import Busy, PlatformError
 from deploy.gate import Gate
 from deploy.operate import Platform
 from deploy.policy import Followed
+from deploy.resume import Pace, Resumer
 from deploy.session import GROUPS, platform_of
+from deploy.worklist import Entry, Worklist
 from milepost.auth import ANONYMOUS, AuthSettings, Caller, open_authorizer
 from milepost.kube import KubeClient, KubeConfigError
 from milepost.settings import SettingsError, add_options, load
@@ -45,7 +50,9 @@ async def serve(settings: Mapping[str, Any]) -> None:
         kube = await stack.enter_async_context(KubeClient.load(settings=settings["kube"]))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         listen = settings["platform"]
-        cache, jobs = ModelCache(changes_kept=listen.changes_kept), Jobs(listen.jobs_max)
+        cache = ModelCache(changes_kept=listen.changes_kept)
+        worklist = Worklist(Cluster(kube), listen.namespace or kube.namespace) if listen.resume else None
+        jobs = Jobs(listen.jobs_max, worklist)
         streams = Streams(listen.watches_max, listen.heartbeat)
         stack.push_async_callback(jobs.stop)
         authorizer = open_authorizer(settings["auth"], kube)
@@ -62,9 +69,12 @@ async def serve(settings: Mapping[str, Any]) -> None:
             streams,
         )
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(cache.follow(kube))
+            beside = [tasks.create_task(cache.follow(kube))]
+            if worklist is not None:
+                beside.append(tasks.create_task(resumer(settings, kube, worklist, jobs, platforms).run()))
             await server.serve()
-            watching.cancel()
+            for task in beside:
+                task.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -78,6 +88,28 @@ class _Server(uvicorn.Server):
         """Stop serving, streams first."""
         self._streams.close()
         await super().shutdown(sockets)
+
+
+def resumer(
+    settings: Mapping[str, Any], kube: KubeClient, worklist: Worklist, jobs: Jobs, platform_of: PlatformOf
+) -> Resumer:
+    """Return what goes on with jobs that were left undone, each as its caller."""
+    listen, lock = settings["platform"], settings["lock"]
+
+    def go_on(entry: Entry) -> asyncio.Task[bool] | None:
+        if jobs.running(entry.id):
+            return None
+        job = Job(entry.id, entry.namespace, entry.name, entry.verb, owner=entry.caller.name)
+        platform = platform_of(entry.caller, lambda progress: job.tell(progress.message))
+        # Just long enough to take over the lock of a dead process; a living one is not waited for.
+        platform.converger.lock = dataclasses.replace(lock, wait=lock.duration * 2)
+        try:
+            return jobs.start(job, platform)
+        except Busy:
+            return None
+
+    pace = Pace(listen.resume_every, listen.resume_at_once, listen.resume_backoff_max)
+    return Resumer(Cluster(kube), worklist, go_on, pace=pace, lock=lock)
 
 
 def caller_platform(

@@ -81,14 +81,16 @@ async def locked(
     *,
     holder: str,
     settings: LockSettings,
+    of: str = "model",
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Lock]:
-    """Hold the model's lock. Raises Busy, naming the holder, when it cannot be had within `settings.wait`.
+    """Hold the lock of a model, or of what `of` says: the Lease `milepost-<of>-<name>`.
 
+    Raises Busy, naming the holder, when it cannot be had within `settings.wait`.
     A lock whose holder died is taken over after `settings.duration`, so a longer wait always ends in a lock or at a
     living holder.
     """
-    lock = await _acquire(cluster, _blank(namespace, name), holder, settings, monotonic)
+    lock = await _acquire(cluster, _blank(namespace, name, of), holder, settings, monotonic)
     renewal = asyncio.create_task(_renew(cluster, lock))
     try:
         yield lock
@@ -102,8 +104,9 @@ async def locked(
                 await _write(cluster, lock.lease, "", 1)
 
 
-def _blank(namespace: str, name: str) -> _Lease:
-    return _Lease(_Metadata(f"milepost-model-{name}", namespace, {**MANAGED_BY, MODEL_LABEL: name}))
+def _blank(namespace: str, name: str, of: str) -> _Lease:
+    labels = {**MANAGED_BY, MODEL_LABEL: name} if of == "model" else dict(MANAGED_BY)
+    return _Lease(_Metadata(f"milepost-{of}-{name}", namespace, labels))
 
 
 async def _acquire(
@@ -123,7 +126,8 @@ async def _acquire(
                 return Lock(lease, duration_s, monotonic, renewed_at=asked_at)
         if monotonic() - started >= settings.wait:
             raise Busy(
-                f"{blank.metadata.namespace}/{blank.metadata.labels[MODEL_LABEL]} is being worked on by "
+                f"{blank.metadata.namespace}/{blank.metadata.labels.get(MODEL_LABEL, blank.metadata.name)} "
+                f"is being worked on by "
                 f"{seen.spec.holder_identity or 'another process'}; it was waited for {settings.wait:g} s (lock.wait)"
             )
         await asyncio.sleep(POLL_S)

@@ -4,7 +4,7 @@ Lists and watches are answered from the watch cache; who may see a namespace is 
 list its SeldonDeployments?). A look at one model and every change are made *as the caller*, by impersonation: the API
 server itself refuses what the caller has no right to, and its audit log names the caller. Changes answer 202 with a
 job; a job is carried out in this process and can be followed as server-sent events. A job whose process dies is not
-lost: what was wanted is in the model's record, and the next converge of anybody goes on with it.
+lost: what was wanted is in the model's record, for whom is in the worklist, and `deploy.resume` goes on with it.
 """
 
 # FastAPI reads the annotations of a route, and `who` is known only inside the function: they must not become text.
@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, Header, Response
 
 from deploy.api.answers import PlatformOf, Sight, problem_of
 from deploy.api.changes import Change, add_changes
-from deploy.api.jobs import Jobs, add_jobs
+from deploy.api.jobs import Job, Jobs, add_jobs
 from deploy.api.reads import add_list, add_reads
 from deploy.api.settings import Server
 from deploy.api.streams import Streams
@@ -24,7 +24,7 @@ from deploy.errors import PlatformError
 from milepost import problem
 from milepost.auth import Authorizer, Caller, bearer_token
 
-__all__ = ["Jobs", "Server", "Streams", "create_app"]
+__all__ = ["Job", "Jobs", "Server", "Streams", "create_app"]
 
 
 def create_app(

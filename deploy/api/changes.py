@@ -11,7 +11,7 @@ from fastapi import Body, FastAPI, Query, Response
 from deploy import edits
 from deploy.api.answers import PlatformOf, answer
 from deploy.api.jobs import Job, Jobs
-from deploy.errors import Absent, Refusal, Refused
+from deploy.errors import Absent, PlatformError, Refusal, Refused
 from deploy.journal import Deed
 from deploy.record import Record, RolloutPlan
 from deploy.spec import External, Split
@@ -42,13 +42,19 @@ class Change:
         self, caller: Caller, namespace: str, name: str, verb: str, edit: EditOf, *, reason: str, known: bool = True
     ) -> Response:
         """Write the edit down and start its job; `known` refuses a model that never existed."""
-        job = Job(secrets.token_hex(8), f"{namespace}/{name}", verb, owner=caller.name)
+        job = Job(secrets.token_hex(8), namespace, name, verb, owner=caller.name)
         platform = self._platform_of(caller, lambda progress: job.tell(progress.message))
         if known:
             await platform.record(namespace, name)
         deed = platform.deed(reason)
-        await platform.submit(namespace, name, lambda found: edit(found, deed))
-        self._jobs.start(job, platform, namespace, name)
+        self._jobs.make_room(job.id)
+        await self._jobs.promise(job, caller)
+        try:
+            await platform.submit(namespace, name, lambda found: edit(found, deed))
+        except PlatformError:
+            await self._jobs.withdraw(job)
+            raise
+        self._jobs.start(job, platform)
         return answer(job.public(), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
 
 

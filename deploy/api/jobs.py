@@ -2,6 +2,7 @@
 
 # FastAPI reads the annotations of a route, and `who` is known only inside the function: they must not become text.
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,11 +13,14 @@ from fastapi.responses import StreamingResponse
 
 from deploy.api.answers import answer, sent
 from deploy.api.streams import Streams
-from deploy.errors import Absent, Busy, PlatformError
+from deploy.errors import Absent, Busy, PlatformError, Unavailable
 from deploy.operate import Platform
+from deploy.worklist import Entry, Worklist
 from milepost.auth import Caller
 
 LINES_KEPT = 200
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -24,7 +28,8 @@ class Job:
     """One change being carried out. `changed` is set and replaced at every line."""
 
     id: str
-    key: str
+    namespace: str
+    name: str
     verb: str
     state: str = "running"
     error: str = ""
@@ -45,31 +50,55 @@ class Job:
     def public(self) -> dict[str, Any]:
         """Return what callers see."""
         return {
-            "id": self.id, "model": self.key, "verb": self.verb, "state": self.state, "error": self.error,
-            "progress": self.lines, "dropped": self.dropped,
+            "id": self.id, "model": f"{self.namespace}/{self.name}", "verb": self.verb, "state": self.state,
+            "error": self.error, "progress": self.lines, "dropped": self.dropped,
         }  # fmt: skip
 
 
 class Jobs:
-    """The jobs of this process, at most `most`, finished ones out first."""
+    """The jobs of this process, at most `most`, finished ones out first; those not ended are in the `worklist` too."""
 
-    def __init__(self, most: int = 500) -> None:
+    def __init__(self, most: int = 500, worklist: Worklist | None = None) -> None:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
         self._most = most
+        self._worklist = worklist
 
-    def start(self, job: Job, platform: Platform, namespace: str, name: str) -> Job:
-        """Carry out what the model's record says."""
-        if len(self._jobs) >= self._most:
-            done = next((item.id for item in self._jobs.values() if item.state != "running"), "")
-            if not done:
-                raise Busy(f"{self._most} jobs are running (platform.jobs_max); wait until one has ended")
-            del self._jobs[done]
+    async def promise(self, job: Job, caller: Caller) -> None:
+        """Note a job down before anything of it is done, so that it goes on when this process dies."""
+        if self._worklist is not None:
+            await self._worklist.add(Entry(job.id, job.namespace, job.name, job.verb, caller))
+
+    async def withdraw(self, job: Job) -> None:
+        """Take a job out of the worklist. One that cannot be taken out ends at the next look: nothing is left to do."""
+        if self._worklist is not None:
+            try:
+                await self._worklist.remove(job.id)
+            except PlatformError as error:
+                log.warning("job %s is done but stays in the worklist: %s", job.id, error)
+
+    def make_room(self, job_id: str) -> None:
+        """Drop a finished job for this one where there are too many. Raises Busy when all of them run."""
+        if len(self._jobs) < self._most or job_id in self._jobs:
+            return
+        done = next((item.id for item in self._jobs.values() if item.state != "running"), "")
+        if not done:
+            raise Busy(f"{self._most} jobs are running (platform.jobs_max); wait until one has ended")
+        del self._jobs[done]
+
+    def running(self, job_id: str) -> bool:
+        """Whether this process is at this job."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.state == "running"
+
+    def start(self, job: Job, platform: Platform) -> asyncio.Task[bool]:
+        """Carry out what the model's record says; the task's result is whether the job has ended."""
+        self.make_room(job.id)
         self._jobs[job.id] = job
-        task = asyncio.create_task(self._run(job, platform, namespace, name))
+        task = asyncio.create_task(self._run(job, platform))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return job
+        return task
 
     def get(self, job_id: str, caller: Caller) -> Job:
         """Return a caller's own job. Raises Absent."""
@@ -79,18 +108,24 @@ class Jobs:
         return job
 
     async def stop(self) -> None:
-        """Cancel what runs: each ends at a step's border, and its record says how to go on."""
+        """Cancel what runs: each ends at a step's border, and the next process goes on with it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, job: Job, platform: Platform, namespace: str, name: str) -> None:
+    async def _run(self, job: Job, platform: Platform) -> bool:
         try:
-            record = await platform.converge(namespace, name)
+            record = await platform.converge(job.namespace, job.name)
             job.state = record.operation.state if record.operation else "done"
         except PlatformError as error:
-            job.state, job.error = "failed", str(error)
+            again = self._worklist is not None and isinstance(error, Busy | Unavailable)
+            job.state, job.error = "failed", f"{error}; it is tried again later" if again else str(error)
+            if again:
+                job.tell(f"{job.state} {job.error}")
+                return False
+        await self.withdraw(job)
         job.tell(f"{job.state} {job.error}".strip())
+        return True
 
 
 def add_jobs(app: FastAPI, who: Any, jobs: Jobs, streams: Streams) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
 
 from deploy.api import Jobs, create_app
@@ -18,6 +17,7 @@ from deploy.cache import ModelCache
 from milepost.auth import KubernetesAuth
 from milepost.kube import KubeClient, resource_path
 from milepost.settings import load
+from tests.deploy.http_caller import Http, done
 from tests.deploy.test_operations import Cli, model_namespace, routes
 from tests.parts.asgi import serve
 from tests.parts.kubernetes import ControlPlane
@@ -30,42 +30,6 @@ SELDON = {
     "spec": {"predictors": [{"name": "default", "graph": {"name": "unit"}}]},
 }
 ENV = {"MILEPOST_OPERATIONS_POLL": "200ms", "MILEPOST_OPERATIONS_ROUTE_SETTLE": "1s"}
-
-
-class Http:
-    """The API as one caller."""
-
-    def __init__(self, session: aiohttp.ClientSession, base: str, token: str = "") -> None:
-        self._session, self._base = session, base
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-
-    def nobody(self) -> Http:
-        """The API without a token."""
-        return Http(self._session, self._base)
-
-    async def follow(self, path: str, last: str = "") -> AsyncGenerator[tuple[str, str, Any], None]:
-        """Yield (event, id, data) of a stream of server-sent events."""
-        headers = self._headers | ({"Last-Event-ID": last} if last else {})
-        async with self._session.get(self._base + path, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
-            fields: dict[str, str] = {}
-            async for raw in answer.content:
-                line = raw.decode().rstrip("\n")
-                if line.startswith(":"):
-                    yield "heartbeat", "", None
-                elif line:
-                    name, _, value = line.partition(": ")
-                    fields[name] = value
-                elif fields:
-                    yield fields["event"], fields.get("id", ""), msgspec.json.decode(fields["data"])
-                    fields = {}
-
-    async def ask(self, method: str, path: str, document: Any = None, *, status: int = 200) -> Any:
-        """Return the decoded answer, or its text for an event stream."""
-        async with self._session.request(method, self._base + path, json=document, headers=self._headers) as answer:
-            raw = await answer.read()
-            assert answer.status == status, f"{method} {path}: {answer.status} {raw.decode()}"
-            return msgspec.json.decode(raw) if "json" in answer.content_type else raw.decode()
 
 
 @contextlib.asynccontextmanager
@@ -109,14 +73,6 @@ async def owned(cluster: ControlPlane, tmp_path: Path, **env: str) -> AsyncItera
 def spec_of(cli: Cli, version: str) -> dict[str, Any]:
     image = f"registry.example/mnist:{version}"
     return {"name": "mnist", "namespace": cli.namespace, "image": image, "drainSeconds": 1}
-
-
-async def done(http: Http, method: str, path: str, document: Any = None) -> str:
-    """Send a change, follow its job to the end and return the events."""
-    job = await http.ask(method, path, document, status=202)
-    text: str = await http.ask("GET", f"/api/v1/jobs/{job['id']}/events")
-    assert "event: end" in text, text
-    return text
 
 
 async def test_an_owner_deploys_over_http_and_a_stranger_sees_and_changes_nothing(

@@ -38,7 +38,7 @@ async def test_a_quiet_stream_beats_and_a_stopping_server_wakes_it() -> None:
 
 
 def test_a_job_keeps_its_last_lines_and_counts_those_it_dropped() -> None:
-    job = Job("1", "models/m", "apply")
+    job = Job("1", "models", "m", "apply")
     for number in range(LINES_KEPT + 5):
         job.tell(str(number))
     assert (job.lines[0], job.lines[-1], job.dropped) == ("5", str(LINES_KEPT + 4), 5)
