@@ -7,7 +7,9 @@ in Kafka adds nothing to the order.
 A *tail cursor* is a vector {partition: next offset}: everything before it has been delivered. Following goes by
 arrival, since a line may arrive long after its timestamp.
 
-Both are a kind byte, then varints (LEB128; signed ones in zigzag), as unpadded base64url: safe in URLs, in SSE ids
+A *reject cursor* is the place of a rejected document: when it was received, and its position in Kafka.
+
+All are a kind byte, then varints (LEB128; signed ones in zigzag), as unpadded base64url: safe in URLs, in SSE ids
 and in a shell. They hold positions only, never a filter, so that whoever has one can use it with any query.
 """
 
@@ -27,8 +29,10 @@ CURSOR_CHARS_MAX = 65536
 
 _PAGE = 1
 _TAIL = 2
+_REJECT = 3
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _U64 = 1 << 64
+_RECEIVED_MS_MAX = 2**63 // 10**6
 
 Vector = Mapping[TopicPartition, int]
 
@@ -44,6 +48,16 @@ class PageCursor:
     ts_ns: int
     file_id: int
     file_offset: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RejectCursor:
+    """The place of a rejected document in the order of rejects."""
+
+    received_ms: int
+    topic: str
+    partition: int
+    offset: int
 
 
 def encode_page(cursor: PageCursor) -> str:
@@ -95,6 +109,24 @@ def decode_tail(text: str) -> dict[TopicPartition, int]:
     if encode_tail(vector) != text:
         raise CursorError(f"{_shown(text)} is not a cursor of a tail")
     return vector
+
+
+def encode_reject(cursor: RejectCursor) -> str:
+    """Return the text of a reject cursor."""
+    name = cursor.topic.encode()
+    numbers = b"".join(map(_varint, (max(0, cursor.received_ms), cursor.partition, cursor.offset)))
+    return _text(bytes((_REJECT,)) + numbers + name)
+
+
+def decode_reject(text: str) -> RejectCursor:
+    """Return the reject cursor of a text; raises CursorError."""
+    data = _bytes(text, _REJECT, "the `next` of a page of rejects")
+    received_ms, at = _read(data, 1, text)
+    partition, at = _read(data, at, text)
+    offset, at = _read(data, at, text)
+    if received_ms > _RECEIVED_MS_MAX or partition >= 1 << 32:
+        raise CursorError(f"{_shown(text)} is damaged")
+    return RejectCursor(received_ms, _topic(data[at:], text), partition, offset)
 
 
 def _topic(name: bytes, text: str) -> str:

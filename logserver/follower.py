@@ -72,7 +72,14 @@ class Reset:
     cursor: str
 
 
-Item = Chunk | Dropped | Reset
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The server stops; what comes after `cursor` is there to be followed once it runs again, or at another replica."""
+
+    cursor: str
+
+
+Item = Chunk | Dropped | Reset | Ending
 
 
 class Follower:
@@ -117,6 +124,13 @@ class Follower:
     def tell_reset(self, partition: str, cursor: str) -> None:
         """Queue the notice that a partition restarted."""
         self._queue.append(Reset(partition, cursor))
+        self._arrived.set()
+
+    def tell_ending(self, cursor: str) -> None:
+        """Queue the notice that nothing comes after what is queued; `cursor` is the hub's."""
+        # Lines that were dropped and not told yet lie after what was accepted: resuming there brings them.
+        self._queue.append(Ending(self._accepted if self._dropped else cursor))
+        self._dropped = 0
         self._arrived.set()
 
     async def take(self, patience_s: float) -> Item | None:

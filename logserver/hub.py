@@ -12,7 +12,8 @@ Rules:
 4. One task does all this (`run`), so there are no locks. A follower's queue is bounded; a slow follower costs only
    itself.
 
-When a topic is deleted and made again, its offsets restart: the vector is set back, followers are told.
+When a topic is deleted and made again, its offsets restart: the vector is set back, followers are told. When the hub
+ends, so does every tail, with the cursor to go on from.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logserver.cursor import Vector, encode_tail
-from logserver.errors import QueryTimeout, Transient
+from logserver.errors import LogServerError, QueryTimeout, Transient
 from logserver.filters import Selection
 from logserver.follower import BatchLines, Follower, chunks_of
 from logserver.match import Matcher, StreamNumbers
@@ -54,6 +55,10 @@ _POSITIONS = (
 
 class TooManyFollowers(Exception):  # noqa: N818 - named as the condition
     """There are `tail.followers_max` followers already."""
+
+
+class HubEnded(LogServerError):  # noqa: N818 - named as the condition
+    """The server stops: nobody can begin to follow."""
 
 
 @dataclass(slots=True)
@@ -81,6 +86,7 @@ class Hub:
         self._followers = 0
         self._streams = StreamNumbers()
         self._cursor: str | None = None
+        self.ended = False
 
     def on_stored(self, batch: StoredBatch) -> None:
         """Take a batch that this process has stored; callable from any thread, never blocks.
@@ -91,7 +97,17 @@ class Hub:
             self._loop.call_soon_threadsafe(self._put, batch)
 
     async def run(self) -> None:
-        """Pass lines on until cancelled."""
+        """Pass lines on until cancelled; then every tail ends."""
+        try:
+            await self._pass_on_for_ever()
+        finally:
+            self.ended = True
+            self._ready.set()
+            for feed in self._feeds.values():
+                for follower in feed.followers:
+                    follower.tell_ending(self.cursor)
+
+    async def _pass_on_for_ever(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.vector = await self._first_positions()
         self._ready.set()
@@ -134,7 +150,9 @@ class Hub:
 
     @contextlib.contextmanager
     def follow(self, selection: Selection) -> Iterator[Follower]:
-        """Attach a follower at the present vector; raises TooManyFollowers."""
+        """Attach a follower at the present vector; raises TooManyFollowers, HubEnded."""
+        if self.ended:
+            raise HubEnded("the server is stopping; connect again")
         if self._followers >= self.settings.followers_max:
             raise TooManyFollowers(f"{self._followers} follow already, the bound of tail.followers_max")
         follower = Follower(self.settings, dict(self.vector), self.cursor, self._metrics)

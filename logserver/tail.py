@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from logserver.cursor import Vector, encode_tail
 from logserver.filters import Selection
-from logserver.follower import Chunk, FollowedLine, Item
+from logserver.follower import Chunk, Ending, FollowedLine, Follower, Item
 from logserver.hub import READ_LINES, Hub
 from logserver.lines import lines_of
 from logserver.pages import read_page
@@ -54,7 +54,7 @@ class Tail:
 
 
 async def follow(hub: Hub, reader: Reader, tail: Tail) -> AsyncIterator[Event]:
-    """Yield what a follower gets, for ever unless the tail has an end.
+    """Yield what a follower gets, until the hub ends or the tail has an end of its own.
 
     Raises what `Reader.rows` and `Hub.follow` raise.
     """
@@ -79,8 +79,8 @@ async def follow(hub: Hub, reader: Reader, tail: Tail) -> AsyncIterator[Event]:
     with hub.follow(tail.selection) as follower:
         async for chunk in read_arrivals(reader, tail.selection, start, follower.vector):
             yield chunk
-        while True:
-            yield await follower.take(hub.settings.heartbeat) or Heartbeat(hub.cursor if follower.idle else "")
+        async for event in _taken(hub, follower):
+            yield event
 
 
 async def read_arrivals(reader: Reader, selection: Selection, start: Vector, end: Vector) -> AsyncIterator[Chunk]:
@@ -120,8 +120,16 @@ async def _from_now(hub: Hub, reader: Reader, tail: Tail) -> AsyncIterator[Event
             lines = page.lines[::-1]
         # One chunk: its cursor is true only when all of them have been read.
         yield Chunk(tuple(map(FollowedLine, lines)), encode_tail(follower.vector))
-        while True:
-            yield await follower.take(hub.settings.heartbeat) or Heartbeat(hub.cursor if follower.idle else "")
+        async for event in _taken(hub, follower):
+            yield event
+
+
+async def _taken(hub: Hub, follower: Follower) -> AsyncIterator[Event]:
+    while True:
+        event = await follower.take(hub.settings.heartbeat) or Heartbeat(hub.cursor if follower.idle else "")
+        yield event
+        if isinstance(event, Ending):
+            return
 
 
 def _distance(start: Vector, end: Vector) -> int:

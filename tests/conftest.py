@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from logserver.engines.embedded import EmbeddedStore
 from tests.logserver.rows import opened_store
@@ -26,6 +27,10 @@ from tests.parts.nginx import nginx_binary
 from tests.parts.prometheus import programs
 
 _Made = TypeVar("_Made")
+
+# How long one example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("milepost", deadline=None)
+settings.load_profile("milepost")
 
 
 def need(make: Callable[[], _Made]) -> _Made:

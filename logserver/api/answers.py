@@ -156,9 +156,10 @@ class RejectsModel(BaseModel):
     """Rejected documents, the newest first."""
 
     rejects: list[RejectModel]
-    total: int
+    next: str | None = Field(description="The cursor of the next page; null when there are no more.")
+    total: int = Field(description="Documents of the whole range, whatever the page.")
     by_reason: dict[str, int]
-    complete: bool
+    complete: bool = Field(description="Whether this page is the last one.")
 
 
 class StatsModel(BaseModel):

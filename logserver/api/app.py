@@ -15,7 +15,7 @@ from logserver.counts import TooManyBuckets
 from logserver.cursor import CursorError
 from logserver.errors import QueryTimeout, QueryTooLarge, Rejected, Transient
 from logserver.filters import FilterError
-from logserver.hub import TooManyFollowers
+from logserver.hub import HubEnded, TooManyFollowers
 from logserver.reader import Busy
 from logserver.webui import UiSettings, add_web_ui
 from milepost import __version__
@@ -31,6 +31,7 @@ _PROBLEMS: dict[type[Exception], Translation] = {
     CursorError: lambda error: Problem(422, str(error), slug="invalid-request", parameter="cursor"),
     TooManyBuckets: lambda error: Problem(422, str(error), slug="invalid-request", parameter="step"),
     TooManyFollowers: lambda error: Problem(503, str(error), slug="too-many", headers={"Retry-After": "5"}),
+    HubEnded: lambda error: Problem(503, str(error), slug="stopping", headers={"Retry-After": "1"}),
     Busy: lambda error: Problem(503, str(error), slug="busy", headers={"Retry-After": "1"}),
     Transient: lambda error: Problem(503, f"the store: {error}", slug="store", headers={"Retry-After": "5"}),
     QueryTimeout: lambda error: Problem(504, f"{error}; narrow the time range or the filters", slug="timeout"),

@@ -19,9 +19,10 @@ from logserver.api.answers import (
 from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, ValuesParams, bad_parameter
 from logserver.api.reading import Reading
 from logserver.counts import count_fields, count_values, read_histogram, span
+from logserver.cursor import encode_reject
 from logserver.filters import STREAM_FIELDS, Selection
-from logserver.query import Statement
-from logserver.times import EARLIEST_NS, LATEST_NS, NS, TimeRange, duration_ns, format_ns
+from logserver.reject_pages import RejectedDocument, read_rejects
+from logserver.times import LATEST_NS, NS, TimeRange, duration_ns, format_ns
 from milepost.problem import Problem
 
 
@@ -129,35 +130,31 @@ def _step_ns(text: str | None) -> int | None:
 
 
 async def _rejects(reading: Reading, params: RejectsParams) -> dict[str, Any]:
-    statement = Statement()
-    time = params.range()
-    for sign, bound, open_end in ((">=", time.start_ns, EARLIEST_NS), ("<", time.end_ns, LATEST_NS)):
-        if bound != open_end:
-            statement.add(
-                f"received_at {sign} fromUnixTimestamp64Milli({statement.bind('Int64', bound // 10**6)}, 'UTC')"
-            )
-    for name in ("reason", "topic"):
-        if wanted := getattr(params, name):
-            statement.add(f"{name} IN ({statement.bind('Array(String)', wanted)})")
-    counted = await reading.reader.rows(
-        f"SELECT reason, count() AS documents FROM rejects {statement.where} GROUP BY reason",  # noqa: S608
-        statement.params,
+    page = await read_rejects(
+        reading.reader,
+        params.range(),
+        reasons=params.reason,
+        topics=params.topic,
+        cursor=params.place(),
+        limit=params.limit,
     )
-    by_reason = {row["reason"]: row["documents"] for row in counted.to_pylist()}
-    most = statement.bind("UInt64", params.limit)
-    rows = await reading.reader.rows(
-        "SELECT toUnixTimestamp64Milli(received_at) AS received_ms, topic, partition, offset, reason, detail, "  # noqa: S608
-        f"base64Encode(raw) AS raw_base64 FROM rejects {statement.where} "
-        f"ORDER BY received_at DESC, topic, partition, offset DESC LIMIT {most}",
-        statement.params,
-    )
-    listed = [
-        {
-            "received_at": format_ns(row.pop("received_ms") * 10**6),
-            **row,
-            "raw": base64.b64decode(row["raw_base64"]).decode(errors="replace"),
-        }
-        for row in rows.to_pylist()
-    ]
-    total = sum(by_reason.values())
-    return {"rejects": listed, "total": total, "by_reason": by_reason, "complete": total <= len(listed)}
+    return {
+        "rejects": [_shown(document) for document in page.documents],
+        "next": encode_reject(page.next) if page.next else None,
+        "total": sum(page.by_reason.values()),
+        "by_reason": page.by_reason,
+        "complete": page.next is None,
+    }
+
+
+def _shown(document: RejectedDocument) -> dict[str, Any]:
+    return {
+        "received_at": format_ns(document.place.received_ms * 10**6),
+        "topic": document.place.topic,
+        "partition": document.place.partition,
+        "offset": document.place.offset,
+        "reason": document.reason,
+        "detail": document.detail,
+        "raw": document.raw.decode(errors="replace"),
+        "raw_base64": base64.b64encode(document.raw).decode(),
+    }

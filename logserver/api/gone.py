@@ -1,10 +1,17 @@
-"""Ends the work for a client that has left: its task is cancelled, and with it its queries and its following."""
+"""Ends the work for a client that has left: its task is cancelled, and with it its queries and its following.
+
+A request that is still at work when the time for stopping is over is cancelled too; that is said in one line, and the
+client sees an answer cut short.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
 
 
 class CancelWhenGone:
@@ -39,6 +46,6 @@ class CancelWhenGone:
             await work
         except asyncio.CancelledError:
             if not gone.is_set():
-                raise
+                log.warning("%s %s is cut off: the server stops", scope["method"], scope["path"])
         finally:
             watcher.cancel()

@@ -122,6 +122,12 @@ async def _export(
         count += len(page.lines)
         yield ndjson(page.lines)
         cursor = page.next
+        if cursor is not None and reading.hub.ended:
+            words = "the server stops; go on from `next`"
+            yield ndjson_note(
+                {"lines": count, "complete": False, "problem": words, "next": encode_page(cursor), **said}
+            )
+            return
         if cursor is None:
             yield ndjson_note({"lines": count, "complete": True, **said})
             return

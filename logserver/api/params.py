@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from logserver.cursor import CursorError, PageCursor, Vector, decode_page, decode_tail
+from logserver.cursor import CursorError, PageCursor, RejectCursor, Vector, decode_page, decode_reject, decode_tail
 from logserver.filters import STREAM_FIELDS, Selection, select, write_literal
 from logserver.formats import Prefix, TextStyle
 from logserver.query import Direction
@@ -206,6 +206,11 @@ class RejectsParams(TimeParams):
     reason: Annotated[list[str], Field(default_factory=list, description="Only these reasons.")]
     topic: Annotated[list[str], Field(default_factory=list, description="Only these topics.")]
     limit: Annotated[int, Field(ge=1, le=1000, description="Documents at most, the newest first.")] = 100
+    cursor: Annotated[str | None, Field(description="`next` of the page before.")] = None
+
+    def place(self) -> RejectCursor | None:
+        """Return the cursor; raises CursorError."""
+        return decode_reject(self.cursor) if self.cursor else None
 
 
 class ContextParams(TextParams):

@@ -1,8 +1,8 @@
 """`/api/v1/logs/tail`: following as SSE, NDJSON or plain text.
 
-SSE: each event's data is a JSON array of lines and its id the cursor after them; events named `dropped`, `reset` and
-`access` tell what a reader must know. NDJSON: lines, and notes with the cursor. A cursor is sent after the lines it
-covers, so a reader that remembers the last one it saw misses nothing and sees nothing twice.
+SSE: each event's data is a JSON array of lines and its id the cursor after them; events named `dropped`, `reset`,
+`access` and `end` tell what a reader must know. NDJSON: lines, and notes with the cursor. A cursor is sent after the
+lines it covers, so a reader that remembers the last one it saw misses nothing and sees nothing twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from logserver.api.params import TailParams, bad_parameter, tail_cursor
 from logserver.api.reading import Reading
 from logserver.errors import LogServerError
 from logserver.filters import Selection
-from logserver.follower import Chunk, Dropped, Reset
+from logserver.follower import Chunk, Dropped, Ending, Reset
 from logserver.formats import MEDIA_TYPES, TextStyle, ndjson_note, negotiate, text_line, text_note
 from logserver.hub import TooManyFollowers
 from logserver.tail import Event, Heartbeat, Tail, Unknown, follow
@@ -174,6 +174,8 @@ def _text(style: TextStyle, event: Event) -> bytes:
             return b""
         case Dropped(lines, start, end):
             return text_note(f"{lines} lines dropped, you read too slowly; get them with cursor={start}&until={end}")
+        case Ending(cursor):
+            return text_note(f"the server stops; go on with cursor={cursor}")
         case _:
             return text_note(f"{_notice(event)[1]}")
 
@@ -185,6 +187,12 @@ def _notice(event: Event) -> tuple[str, dict[str, object], str]:
             return "dropped", {"dropped": lines, "from": start, "to": end}, end
         case Reset(partition, cursor):
             return "reset", {"partition": partition, "detail": "the topic was made again"}, cursor
+        case Ending(cursor):
+            return (
+                "end",
+                {"detail": "the server stops; go on from here when it runs again, or at another replica"},
+                cursor,
+            )
         case Unknown(cursor):
             return "reset", {"detail": "the topic has no such offsets; following goes on from what it has"}, cursor
         case _:

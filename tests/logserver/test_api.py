@@ -209,6 +209,40 @@ async def test_rejects_can_be_read_with_their_bytes(api: ApiServer, lines_store:
     assert found["by_reason"] == {"not_json": 1, "no_timestamp": 1}
     [reject] = (await get(api, "/api/v1/rejects", {"reason": "not_json"}))["rejects"]
     assert (reject["raw"], reject["raw_base64"]) == ("\ufffd{", "/3s=")
+    await get(api, "/api/v1/rejects", {"cursor": "x"}, status=422)
+
+
+def rejects(places: list[tuple[int, int]], received_ms: int) -> pa.Table:
+    """Return rejected documents at these (partition, offset), all received at the same moment."""
+    rows: dict[str, list[Any]] = {
+        "received_at": [received_ms] * len(places),
+        "topic": ["logs"] * len(places),
+        "partition": [partition for partition, _ in places],
+        "offset": [offset for _, offset in places],
+        "reason": ["not_json"] * len(places),
+        "detail": [""] * len(places),
+        "raw": [b"?"] * len(places),
+        "key": [b""] * len(places),
+    }
+    return pa.table({field.name: pa.array(rows[field.name]).cast(field.type) for field in REJECT_SCHEMA})
+
+
+async def test_rejects_are_paged_exactly_while_others_arrive(api: ApiServer, lines_store: EmbeddedStore) -> None:
+    places = [(partition, offset) for partition in range(3) for offset in range(20)]
+    lines_store.insert("rejects", rejects(places, 5000))
+    lines_store.insert("rejects", rejects(places[:7], 5000))  # stored twice by two replicas
+    seen: list[tuple[int, int]] = []
+    params: Params = {"limit": 7}
+    while True:
+        page = await get(api, "/api/v1/rejects", params)
+        seen += [(reject["partition"], reject["offset"]) for reject in page["rejects"]]
+        lines_store.insert("rejects", rejects([(9, len(seen))], 6000))
+        assert page["complete"] == (page["next"] is None)
+        if page["next"] is None:
+            break
+        params["cursor"] = page["next"]
+    assert seen == places[::-1]
+    assert page["total"] == 60 + 8
 
 
 async def test_the_pod_log_is_what_kubectl_shows(api: ApiServer, lines_store: EmbeddedStore) -> None:

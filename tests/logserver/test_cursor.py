@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logserver.cursor import CursorError, PageCursor, decode_page, decode_tail, encode_page, encode_tail
+from logserver.cursor import (
+    CursorError,
+    PageCursor,
+    RejectCursor,
+    decode_page,
+    decode_reject,
+    decode_tail,
+    encode_page,
+    encode_reject,
+    encode_tail,
+)
 from logserver.record import TopicPartition
 
 U64 = st.integers(0, 2**64 - 1)
@@ -35,7 +45,7 @@ def test_a_tail_cursor_of_a_wide_topic_stays_short() -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_cursor_or_a_cursor_error(text: str) -> None:
-    for decode in (decode_page, decode_tail):
+    for decode in (decode_page, decode_tail, decode_reject):
         try:
             decode(text)
         except CursorError:
@@ -56,3 +66,11 @@ def test_a_cut_cursor_is_refused(cursor: PageCursor, data: st.DataObject) -> Non
     cut = text[: data.draw(st.integers(0, len(text) - 2))]
     with pytest.raises(CursorError):
         decode_page(cut)
+
+
+@given(st.builds(RejectCursor, st.integers(0, 2**43), st.text(max_size=20), st.integers(0, 2**32 - 1), U64))
+def test_a_reject_cursor_comes_back_as_it_was(cursor: RejectCursor) -> None:
+    text = encode_reject(cursor)
+    assert decode_reject(text) == cursor
+    with pytest.raises(CursorError, match="another kind"):
+        decode_page(text)

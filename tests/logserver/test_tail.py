@@ -14,8 +14,8 @@ import pytest_asyncio
 from logserver.cursor import decode_tail
 from logserver.engines.embedded import EmbeddedStore
 from logserver.filters import Selection, select
-from logserver.follower import Chunk, Dropped, Reset
-from logserver.hub import Hub, TooManyFollowers
+from logserver.follower import Chunk, Dropped, Ending, Reset
+from logserver.hub import Hub, HubEnded, TooManyFollowers
 from logserver.metrics import Metrics
 from logserver.query_settings import TailSettings
 from logserver.reader import Reader
@@ -250,3 +250,41 @@ async def test_a_cursor_from_the_future_is_said_to_be_unknown(
     event = await anext(events)
     assert isinstance(event, Unknown)
     assert decode_tail(event.cursor) == {TopicPartition("logs", 0): 1}
+
+
+async def test_when_the_hub_ends_a_tail_gets_what_waits_for_it_and_then_its_end(
+    reader: Reader, lines_store: EmbeddedStore
+) -> None:
+    async with running(reader) as hub:
+        writer = Writer(lines_store, hub)
+        events = follow(hub, reader, Tail(Selection(), lines=0))
+        await take(events, 0)
+        await writer.write([{}, {}])
+        assert await hub.ready({TopicPartition("logs", 0): 2}, 20)
+    rest = [event async for event in events]
+    assert isinstance(rest[0], Chunk)
+    assert [followed.line.message for followed in rest[0].lines] == ["0:0", "0:1"]
+    assert rest[1:] == [Ending(rest[0].cursor)]
+    with pytest.raises(HubEnded):
+        await anext(follow(hub, reader, Tail(Selection())))
+
+
+async def test_a_tail_that_lost_lines_ends_with_the_cursor_before_them(
+    reader: Reader, lines_store: EmbeddedStore
+) -> None:
+    small = TailSettings(poll_interval=Seconds(0.02), heartbeat=Seconds(0.1), lines_max=2, chunk_lines=7)
+    async with running(reader, small) as hub:
+        writer = Writer(lines_store, hub)
+        events = follow(hub, reader, Tail(Selection(), lines=0))
+        await take(events, 0)
+        for number in range(4):
+            await writer.write([{}, {}])
+            assert await hub.ready({TopicPartition("logs", 0): 2 * number + 2}, 20)
+    rest = [event async for event in events]
+    end = rest[-1]
+    assert isinstance(end, Ending)
+    got = [followed.line.message for event in rest if isinstance(event, Chunk) for followed in event.lines]
+    async with running(reader) as hub:
+        assert got + (await take(follow(hub, reader, Tail(Selection(), cursor=decode_tail(end.cursor))), 4))[0] == [
+            f"0:{number}" for number in range(8)
+        ]
