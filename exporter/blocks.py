@@ -39,9 +39,12 @@ class Block:
     def lines(self, family: Family) -> str:
         """Return its lines of one family, "" when it has none."""
         start, rows = self.shape.rows.get(family, (0, ()))
-        texts, values = self.texts, self.values
+        texts, values = self.texts, self.values[start : start + len(rows)]
         return "".join(
-            [f"{head}{texts[at]}{tail}{number(values[n])}\n" for n, (_, head, at, tail) in enumerate(rows, start)]
+            [
+                f"{head}{texts[at]}{tail}{number(value)}\n"
+                for (_, head, at, tail), value in zip(rows, values, strict=True)
+            ]
         )
 
 

@@ -2,9 +2,9 @@
 
 A turn reads every page once, spread evenly over most of `pages.every`, and each page's newest reading is what a scrape
 gets, with the age of the oldest one beside it (`milepost_source_age_seconds`). A reading is served until the next one
-of its page, and at most for `STALE_TURNS` turns; a page that fails is down at once, and nothing of it is served:
-`milepost_model_page_up` says which, `milepost_source_errors_total` why. Until the first turn is complete the source is
-`starting`.
+of its page, and at most for `STALE_TURNS` turns, which last `pages.every` or what they really take; a page that fails
+is down at once, and nothing of it is served: `milepost_model_page_up` says which, `milepost_source_errors_total` why.
+Until the first turn is complete the source is `starting`.
 
 Pages that were down are asked at the end of a turn, in the time that is left of it: hundreds of pods behind a
 NetworkPolicy that drops packets cost a timeout each, and must not make the figures of the others old.
@@ -35,17 +35,21 @@ SPREAD = 0.7
 _PACE_S = 0.02
 """Pages that are due within this time are read together."""
 
-_Key = tuple[str, str]
+_Key = tuple[str, str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What one page gave at `at` (the event loop's clock), or why it gave nothing."""
+    """What one page gave at `at` (the event loop's clock), or why it gave nothing.
+
+    Never the error itself: its traceback would keep everything alive that took part in the request.
+    """
 
     at: float
     block: Block
     front: FrontReading | None = None
-    failure: FetchError | None = None
+    failure: str = ""
+    detail: str = ""
 
 
 class ModelPagesSource:
@@ -100,29 +104,33 @@ class ModelPagesSource:
         if not self._turns:
             return SourceResult(self.name, 0.0, error="starting", error_detail="the first turn is not complete")
         now, out = asyncio.get_running_loop().time(), Samples()
+        stale_s = STALE_TURNS * max(self._every_s, self._turn_s)
         fronts: list[FrontReading] = []
-        failed, up, age_s = None, 0, 0.0
+        failed: _Reading | None = None
+        up, age_s = 0, 0.0
         targets = list(self._targets())
         for target in targets:
             reading = self._readings.get(_key(target))
             if reading is None:  # New since the turn before: it is asked in the next one.
                 continue
-            if not reading.failure and now - reading.at > STALE_TURNS * self._every_s:
+            if not reading.failure and now - reading.at > stale_s:
                 stale = FetchError("stale", f"{target.url} was not read for {now - reading.at:.0f} s")
                 reading = self._failed(target, reading.at, stale)
             out.add_block(reading.block)
-            failed = failed or reading.failure
-            if reading.failure is None:
-                up, age_s = up + 1, max(age_s, now - reading.at)
-                fronts += [reading.front] if reading.front else []
+            if reading.failure:
+                failed = failed or reading
+                continue
+            up, age_s = up + 1, max(age_s, now - reading.at)
+            if reading.front:
+                fronts.append(reading.front)
         failures, self._failures = self._failures, Counter()
         return SourceResult(
             self.name,
             self._turn_s,
             out,
             fronts,
-            error=failed.reason if failed and not up else "",
-            error_detail=str(failed or ""),
+            error=failed.failure if failed and not up else "",
+            error_detail=failed.detail if failed else "",
             age_s=age_s,
             failures=failures,
             targets=len(targets),
@@ -167,8 +175,8 @@ class ModelPagesSource:
     def _failed(self, target: PageTarget, at: float, failure: FetchError) -> _Reading:
         out = BlockBuilder(self._shapes)
         out.add(fam.TARGET_UP, target.subject, 0, str(target.port))
-        return _Reading(at, out.build(), failure=failure)
+        return _Reading(at, out.build(), failure=failure.reason, detail=str(failure))
 
 
 def _key(target: PageTarget) -> _Key:
-    return target.subject.text, target.url
+    return target.subject.text, target.host, target.port, target.path

@@ -44,7 +44,7 @@ def render_labels(names: Sequence[str], values: Sequence[str]) -> str:
 def number(value: float) -> str:
     """Return a sample's value as the text formats write it, so that it reads back as the same number."""
     text = repr(value)
-    return text[:-2] if text.endswith(".0") else _SPECIAL.get(text, text)
+    return text[:-2] if text[-2:] == ".0" else _SPECIAL.get(text, text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

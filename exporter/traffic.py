@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from exporter.counts import Counts, TrafficPoint
 from exporter.observed import front_traffic, time_of
@@ -92,7 +93,14 @@ def _counts(traffic: Traffic) -> Counts:
     requests, errors, duration = sum(traffic.requests.values()), traffic.requests.get("5xx", 0.0), traffic.duration
     if duration is None:
         return Counts(requests, errors, time_s, timed)
-    return Counts(requests, errors, time_s, timed, duration.bounds_s, array("d", duration.cumulative))
+    bounds_s = _held_once(duration.bounds_s)
+    return Counts(requests, errors, time_s, timed, bounds_s, array("d", duration.cumulative))
+
+
+@lru_cache(maxsize=256)
+def _held_once(bounds_s: tuple[float, ...]) -> tuple[float, ...]:
+    """Return equal bounds as one object: every server of a kind has the same."""
+    return bounds_s
 
 
 def _next(before: _Server | None, reading: FrontReading) -> _Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ import pytest
 from exporter import families as fam
 from exporter.collector import Collection, Collector
 from exporter.family import Family
-from exporter.fetch import Fetcher
+from exporter.fetch import Fetcher, FetchError
 from exporter.modelpages import STALE_TURNS, ModelPagesSource
 from exporter.pages import PageBounds
 from exporter.ring import Ring
@@ -150,6 +151,14 @@ async def test_a_reading_that_is_not_renewed_is_dropped_after_some_turns(pages: 
     await asyncio.sleep(STALE_TURNS * 0.1 + 0.05)
     stale = await source.collect(0)
     assert (stale.error, values(stale, fam.TARGET_UP), lines(stale, fam.AT_MODEL.requests)) == ("stale", ["0"], [])
+
+
+async def test_what_is_kept_of_a_failure_is_its_words_alone(pages: Pages, fetcher: Fetcher) -> None:
+    source = model_pages(fetcher, *[target(pages, f"/missing/{number}") for number in range(50)])
+    await source.turn()
+    gc.collect()
+    # An error's traceback holds the request, its answer and its connection: ten kilobytes for each page that is down.
+    assert [each for each in gc.get_objects() if isinstance(each, FetchError)] == []
 
 
 async def test_a_scrape_asks_nobody_and_says_how_old_its_figures_are(pages: Pages, fetcher: Fetcher) -> None:
