@@ -29,20 +29,20 @@ class Documents:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """What a batch covers: all that is kept of it once its documents are decoded."""
+
+    spans: dict[TopicPartition, Span]
+    rows: int
+    topic_bytes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Documents to be stored together."""
 
     parts: tuple[tuple[TopicPartition, Documents], ...]
-    spans: dict[TopicPartition, Span]
-    rows: int
-    bytes: int
-
-    def bytes_by_topic(self) -> dict[str, int]:
-        """Return the bytes of the documents of each topic."""
-        sizes: dict[str, int] = {}
-        for partition, documents in self.parts:
-            sizes[partition.topic] = sizes.get(partition.topic, 0) + documents.bytes
-        return sizes
+    extent: Extent
 
     def table(self) -> pa.Table:
         """Return a table of DOCUMENT_SCHEMA, the values and keys in a chunk per part: they are not copied."""
@@ -86,7 +86,7 @@ class BatchBuilder:
 
     def take(self) -> Batch:
         """Return the batch and start an empty one."""
-        batch = Batch(tuple(self._parts), _spans(self._parts), self.rows, self.bytes)
+        batch = Batch(tuple(self._parts), Extent(_spans(self._parts), self.rows, _topic_bytes(self._parts)))
         self.discard()
         return batch
 
@@ -97,6 +97,13 @@ def _spans(parts: list[tuple[TopicPartition, Documents]]) -> dict[TopicPartition
         first = spans[partition].from_offset if partition in spans else documents.offsets[0].as_py()
         spans[partition] = Span(first, documents.next_offset)
     return spans
+
+
+def _topic_bytes(parts: list[tuple[TopicPartition, Documents]]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for partition, documents in parts:
+        sizes[partition.topic] = sizes.get(partition.topic, 0) + documents.bytes
+    return sizes
 
 
 def _table(parts: tuple[tuple[TopicPartition, Documents], ...]) -> pa.Table:

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from logserver.batch import Batch, BatchBuilder, Documents
+from logserver.batch import Batch, BatchBuilder, Documents, Extent
 from logserver.decode import Decoded, Decoder
 from logserver.errors import Fenced, Transient
 from logserver.kafka import KafkaSource, open_source
@@ -52,11 +52,11 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Pending:
-    """A batch in flight: its decoding may still run."""
+    """A batch in flight: its decoding may still run. Its documents are let go when they are decoded."""
 
     number: int
     generation: int
-    batch: Batch
+    extent: Extent
     decoded: asyncio.Future[Decoded]
 
 
@@ -171,7 +171,7 @@ class Ingest:
         self._number += 1
         self._in_flight += 1
         decoded = asyncio.get_running_loop().run_in_executor(self._decoding, self._decode, batch)
-        self._queue.put_nowait(Pending(self._number, self._generation, batch, decoded))
+        self._queue.put_nowait(Pending(self._number, self._generation, batch.extent, decoded))
 
     def _decode(self, batch: Batch) -> Decoded:
         began = time.monotonic()
@@ -186,8 +186,8 @@ class Ingest:
             pending = await self._queue.get()
             try:
                 decoded = await pending.decoded
-                self._brake.check(pending.batch.rows, decoded.rejects.num_rows)
-                await self._store(source, pending, Delivery(pending.number, decoded, pending.batch.spans))
+                self._brake.check(pending.extent.rows, decoded.rejects.num_rows)
+                await self._store(source, pending, Delivery(pending.number, decoded, pending.extent.spans))
             finally:
                 async with self._changed:
                     self._in_flight -= 1
@@ -214,7 +214,7 @@ class Ingest:
         """Return what was stored, the error after which to try again, or None when the batch is not ours."""
         began = time.monotonic()
         try:
-            stored = await self._in_store_thread(lambda: self._store_and_count(pending.batch, delivery))
+            stored = await self._in_store_thread(lambda: self._store_and_count(pending.extent, delivery))
         except Transient as error:
             return error
         except Fenced as error:
@@ -224,9 +224,9 @@ class Ingest:
         self._metrics.histogram("batch_seconds", "store").observe(time.monotonic() - began)
         return stored
 
-    def _store_and_count(self, batch: Batch, delivery: Delivery) -> StoredBatch:
+    def _store_and_count(self, extent: Extent, delivery: Delivery) -> StoredBatch:
         stored = self._sink.store(delivery)
-        self._tally.add(batch, delivery, stored, now_s=time.time())
+        self._tally.add(extent, delivery, stored, now_s=time.time())
         return stored
 
     def _give_up(self, source: KafkaSource) -> None:

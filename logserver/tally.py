@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from logserver.batch import Batch
+from logserver.batch import Extent
 from logserver.metrics import Metrics
 from logserver.record import StoredBatch
 from logserver.settings import IngestSettings
@@ -27,13 +27,13 @@ class Tally:
         self._metrics = metrics
         self._nodes = Nodes(nodes_max=settings.nodes_max, silence_max_s=settings.node_silence_max)
 
-    def add(self, batch: Batch, delivery: Delivery, stored: StoredBatch, *, now_s: float) -> None:
+    def add(self, extent: Extent, delivery: Delivery, stored: StoredBatch, *, now_s: float) -> None:
         """Count one batch that queries can see since `now_s` (Unix time)."""
         metrics = self._metrics
         metrics.counter("batches_total").inc()
         for topic, rows in _counts(stored.lines["topic"]).items():
             metrics.counter("lines_total", topic).inc(rows)
-        for topic, size in batch.bytes_by_topic().items():
+        for topic, size in extent.topic_bytes.items():
             metrics.counter("bytes_total", topic).inc(size)
         for reason, rows in _counts(delivery.decoded.rejects["reason"]).items():
             metrics.counter("rejects_total", reason).inc(rows)

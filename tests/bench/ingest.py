@@ -35,7 +35,6 @@ DOCUMENTS = 1_000_000
 RATES = (20_000, 50_000)
 RATE_SECONDS = 15
 WARM_SECONDS = 3
-PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -79,7 +78,7 @@ async def drain(broker: KafkaBroker, folder: Path, count: int) -> list[Row]:
         began = time.monotonic()
         while (stored := server.metric("lines_total")) < count:  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.1)
-        seconds, used_s, memory = time.monotonic() - began, cpu_s(server.pid) - idle_s, resident_bytes(server.pid)
+        seconds, used_s, memory = time.monotonic() - began, cpu_s(server.pid) - idle_s, server.resident_bytes()
     store = EmbeddedStore(server.store, sessions=1)
     store.execute("OPTIMIZE TABLE lines FINAL")
     (disk,) = read(store, "SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND table = 'lines'")
@@ -163,11 +162,6 @@ def cpu_s(pid: int) -> float:
     """Return the CPU seconds a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
 
 
 def buckets(server: LogServer) -> list[tuple[float, float]]:

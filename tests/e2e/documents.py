@@ -7,6 +7,7 @@ import json
 import random
 
 FILES = 48
+MODELS = 8
 BYTES_PER_LINE = 160
 
 
@@ -32,6 +33,17 @@ class Documents:
         return f"{before}{stamp}{middle}{message}{after}{number // FILES * BYTES_PER_LINE}{end}".encode()
 
 
+def model_of(number: int) -> str:
+    """Return the model whose line has this number."""
+    return f"iris{number % MODELS}"  # FILES is a multiple of MODELS
+
+
+def pod_of(number: int) -> str:
+    """Return the pod whose line has this number."""
+    file = number % FILES
+    return f"iris-default-{file}-classifier-6c9f7d8b54-x{file:04d}"
+
+
 def _message(number: int, moment: datetime.datetime) -> str:
     choose = random.Random(number)
     time = f"{moment:%Y-%m-%d %H:%M:%S},{moment.microsecond // 1000:03d}"
@@ -44,7 +56,7 @@ def _message(number: int, moment: datetime.datetime) -> str:
 
 def _template(file: int) -> str:
     """Return the document's text with ¤ in place of time, message and offset."""
-    pod = f"iris-default-{file}-classifier-6c9f7d8b54-x{file:04d}"
+    pod, model = pod_of(file), model_of(file)
     container_id = f"{file:064x}"
     text = json.dumps(
         {
@@ -93,8 +105,8 @@ def _template(file: int) -> str:
                     "app": "iris-default-0-classifier",
                     "app_kubernetes_io/managed-by": "seldon-core",
                     "pod-template-hash": "6c9f7d8b54",
-                    "seldon-app": "iris-default",
-                    "seldon-deployment-id": "iris",
+                    "seldon-app": f"{model}-default",
+                    "seldon-deployment-id": model,
                     "version": "default",
                 },
             },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,10 @@ READY_S = 60.0
 
 
 class LogServer:
-    """One log-server process over a store directory; keeps its port and its store over restarts."""
+    """One log-server process over a store directory; keeps its port and its store over restarts.
+
+    As a context manager it leaves no process behind.
+    """
 
     def __init__(self, folder: Path, bootstrap: str, topic: str, *flags: str) -> None:
         self.store = folder / "store"
@@ -31,6 +35,13 @@ class LogServer:
             "--store-path", str(self.store), "--http-port", str(self.port), *flags,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> LogServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
 
     @property
     def pid(self) -> int:
@@ -90,6 +101,10 @@ class LogServer:
             if line.startswith(("milepost_logserver_" + name + " ", "milepost_logserver_" + name + "{"))
         ]
         return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
+
+    def resident_bytes(self) -> int:
+        """Return its resident memory."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def wait_ready(self) -> None:
         """Wait until it is ready."""

@@ -1,11 +1,12 @@
-"""A million documents, repeats, rejects, ten kills and two broker restarts: every line is stored exactly once."""
+"""A million documents, repeats, rejects, ten kills and two broker restarts: every line is stored and shown once."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from aiokafka import AIOKafkaProducer
 from logserver.engines.embedded import EmbeddedStore
 from logserver.store import read
 from tests.conftest import need
-from tests.e2e.documents import Documents
+from tests.e2e.documents import FILES, MODELS, Documents, model_of, pod_of
+from tests.e2e.follower import Follower
 from tests.e2e.server import LogServer
 from tests.parts.kafka import KafkaBroker
 
@@ -87,6 +89,24 @@ async def disturb(broker: KafkaBroker, server: LogServer, done: asyncio.Event) -
     done.set()
 
 
+@asynccontextmanager
+async def followed(server: LogServer) -> AsyncIterator[list[Follower]]:
+    """Follow one model and one pod from the beginning."""
+    model = Follower(server.url, {"namespace": "models", "model": model_of(0)}, LINES)
+    pod = Follower(server.url, {"namespace": "models", "pod": pod_of(5)}, LINES)
+    running = [asyncio.create_task(follower.run()) for follower in (model, pod)]
+    async with asyncio.timeout(CATCH_UP_S):
+        while not (model.last_id and pod.last_id):  # noqa: ASYNC110 (two conditions)
+            await asyncio.sleep(0.1)
+    try:
+        yield [model, pod]
+    finally:
+        for task in running:
+            task.cancel()
+        for outcome in await asyncio.gather(*running, return_exceptions=True):
+            assert isinstance(outcome, asyncio.CancelledError), outcome
+
+
 async def caught_up(server: LogServer) -> None:
     """Wait until the server has nothing left to read, twice in a row."""
     calm = 0
@@ -99,18 +119,26 @@ async def caught_up(server: LogServer) -> None:
             calm = calm + 1 if len(lag) == PARTITIONS and not any(lag.values()) and idle else 0
 
 
-async def test_every_line_is_stored_exactly_once_through_kills_and_restarts(
+async def test_every_line_is_stored_and_shown_exactly_once_through_kills_and_restarts(
     broker: KafkaBroker, tmp_path: Path
 ) -> None:
     topic = await broker.create_topic("logs", partitions=PARTITIONS)
     server = LogServer(tmp_path, broker.bootstrap, topic)
     server.start()
+    await asyncio.to_thread(server.wait_ready)
     done = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(produce(broker, topic))
-        tasks.create_task(disturb(broker, server, done))
-    assert done.is_set()
-    await caught_up(server)
+    async with followed(server) as (model, pod):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(produce(broker, topic))
+            tasks.create_task(disturb(broker, server, done))
+        assert done.is_set()
+        await caught_up(server)
+        async with asyncio.timeout(CATCH_UP_S):
+            while model.count < LINES // MODELS or pod.count < len(range(5, LINES, FILES)):  # noqa: ASYNC110
+                await asyncio.sleep(0.5)
+    assert min(model.connections, pod.connections) > KILLS
+    assert [number for number in range(LINES) if model.seen[number] != (number % MODELS == 0)][:20] == []
+    assert [number for number in range(LINES) if pod.seen[number] != (number % FILES == 5)][:20] == []
     assert await asyncio.to_thread(server.stop) == 0
 
     store = EmbeddedStore(server.store, sessions=1)

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import os
 import signal
-import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from logserver.engines.embedded import EmbeddedStore
 from logserver.engines.server import ServerStore
 from logserver.settings import StoreSettings
-from logserver.store import Store, read
-from tests.e2e.documents import Documents
+from logserver.store import read
 from tests.e2e.server import LogServer
+from tests.e2e.steps import WAIT_S, assert_each_once, front, opened, seen, send, until
 from tests.parts.kafka import KafkaBroker
 from tests.parts.ports import free_port
 
 LINES = 20_000
 PARTITIONS = 4
-WAIT_S = 90.0
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -36,36 +29,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 @pytest.fixture
 async def topic(kafka: KafkaBroker) -> str:
     return await kafka.create_topic(f"faults-{uuid.uuid4().hex[:8]}", partitions=PARTITIONS)
-
-
-async def send(kafka: KafkaBroker, topic: str, numbers: range) -> None:
-    documents = Documents(datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5))
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=10) as producer:
-        for number in numbers:
-            await producer.send(topic, documents.value(number), key=documents.key(number))
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, f"waited {WAIT_S:g} s for {what}"
-        await asyncio.sleep(0.2)
-
-
-def seen(server: LogServer) -> float:
-    """How many documents became something since the server's start."""
-    return sum(server.metric(name) for name in ("lines_total", "duplicates_total", "rejects_total"))
-
-
-@contextmanager
-def opened(server: LogServer) -> Iterator[EmbeddedStore]:
-    with closing(EmbeddedStore(server.store, sessions=1)) as store:
-        yield store
-
-
-def assert_each_once(store: Store, count: int) -> None:
-    sql = "SELECT count() AS rows, uniqExact(message) AS messages FROM lines"
-    assert read(store, sql) == [{"rows": count, "messages": count}]
 
 
 async def test_a_whole_topic_delivered_again_stores_no_line_twice(
@@ -122,21 +85,6 @@ async def test_a_topic_of_rubbish_stops_the_server_with_the_reason(
     assert "ingest.reject_ratio" in server.log
     with opened(server) as store:
         assert read(store, "SELECT count() AS rows FROM lines") == [{"rows": 0}]
-
-
-@contextmanager
-def front(path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """Run the native-protocol front on a given port."""
-    command = [sys.executable, "-m", "tests.parts.native_front", "--path", str(path), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().startswith("listening")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 async def test_a_store_that_is_down_pauses_and_loses_nothing(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ def stored(tally: Tally, lines: pa.Table, *, topics: tuple[str, ...] = ("logs",)
     builder = BatchBuilder(1000, Bytes(10**6), Seconds(1))
     for topic in topics:
         builder.add(TopicPartition(topic, 0), documents(), now_s=0)
-    batch = builder.take()
+    extent = builder.take().extent
     decoded = Decoded(lines, REJECT_SCHEMA.empty_table())
     fresh = Fresh(lines, MARK_SCHEMA.empty_table(), duplicates=0, suspects=0)
-    tally.add(batch, Delivery(1, decoded, batch.spans, fresh), StoredBatch(lines, batch.spans), now_s=NOW_S)
+    tally.add(extent, Delivery(1, decoded, extent.spans, fresh), StoredBatch(lines, extent.spans), now_s=NOW_S)
 
 
 def documents() -> Documents:

@@ -66,7 +66,6 @@ class Secured:
         users = " ".join(f'user_{name}="{password}"' for name, password in self.users.items())
         listener, modules = "listener.name.secured", "org.apache.kafka.common.security"
         return {
-            "listener.security.protocol.map": "SECURED:SASL_SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
             f"{listener}.plain.sasl.jaas.config": f"{modules}.plain.PlainLoginModule required {users};",
             f"{listener}.scram-sha-512.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
@@ -86,7 +85,8 @@ class Secured:
 class KafkaBroker:
     """One broker with its data in `folder`; `overrides` are lines of server.properties.
 
-    `advertised_port` is where clients are told to connect, for a proxy in between.
+    `secured` adds a listener at `secured_port`. `proxied_port` adds one at `behind_proxy_port` whose clients are told
+    to connect to `proxied_port`, where a proxy is to forward them.
     """
 
     def __init__(
@@ -95,11 +95,12 @@ class KafkaBroker:
         overrides: Mapping[str, str] | None = None,
         *,
         secured: Secured | None = None,
-        advertised_port: int = 0,
+        proxied_port: int = 0,
     ) -> None:
         self._folder = folder
         self._secured = secured
-        self._advertised_port = advertised_port
+        self.proxied_port = proxied_port
+        self.behind_proxy_port = free_port() if proxied_port else 0
         self._libs = install(PART) / "libs"
         self.port = free_port()
         self.secured_port = free_port() if secured else 0
@@ -182,19 +183,24 @@ class KafkaBroker:
 
     def _write_properties(self, overrides: Mapping[str, str]) -> None:
         controller_port = free_port()
-        listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
-        advertised = f"PLAINTEXT://127.0.0.1:{self._advertised_port or self.port}"
         self._folder.mkdir(parents=True, exist_ok=True)
+        listeners, advertised = [f"PLAINTEXT://127.0.0.1:{self.port}"], [f"PLAINTEXT://127.0.0.1:{self.port}"]
         if self._secured:
-            listeners += f",SECURED://127.0.0.1:{self.secured_port}"
-            advertised += f",SECURED://127.0.0.1:{self.secured_port}"
+            listeners.append(f"SECURED://127.0.0.1:{self.secured_port}")
+            advertised.append(f"SECURED://127.0.0.1:{self.secured_port}")
             overrides = {**self._secured.properties(self._folder), **overrides}
+        if self.proxied_port:
+            listeners.append(f"PROXIED://127.0.0.1:{self.behind_proxy_port}")
+            advertised.append(f"PROXIED://127.0.0.1:{self.proxied_port}")
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller_port}",
-            "advertised.listeners": advertised,
+            "listeners": ",".join([*listeners, f"CONTROLLER://127.0.0.1:{controller_port}"]),
+            "advertised.listeners": ",".join(advertised),
+            "listener.security.protocol.map": (
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,SECURED:SASL_SSL"
+            ),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": str(self._folder / "data"),
