@@ -28,12 +28,14 @@ from milepost.units import Bytes, Seconds
 class Judge:
     """Where the figures of automatic judgement come from."""
 
-    prometheus: str = setting("", "URL of Prometheus; empty: nothing is judged automatically")
+    prometheus: str = setting("", "URL of Prometheus; with neither this nor judge.exporter nothing is judged")
+    exporter: str = setting("", "URL of the exporter, asked in place of Prometheus")
+    token_file: str = setting("", "File with the bearer token for the exporter, such as the service account's")
     metrics: str = setting(
         "milepost", "Whose metrics are asked: the exporter's, or the orchestrator's own", choices=("milepost", "seldon")
     )
-    timeout: Seconds = setting(Seconds(10), "Longest wait for an answer of Prometheus")
-    body_max: Bytes = setting(Bytes(1 << 20), "Largest answer of Prometheus accepted")
+    timeout: Seconds = setting(Seconds(10), "Longest wait for an answer of Prometheus or the exporter")
+    body_max: Bytes = setting(Bytes(1 << 20), "Largest answer of either accepted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 
 from deploy.cluster import Cluster
-from deploy.converge import Converger, Operations, Progress
+from deploy.converge import Converger, Figures, Operations, Progress
+from deploy.exporter_figures import ExporterFigures
 from deploy.figures import Judge, PrometheusFigures
 from deploy.gate import Gate
 from deploy.lastlines import Logs
@@ -18,6 +19,7 @@ from deploy.operate import Platform, SpecRenderer
 from deploy.policy import Environments, chosen, gate_of, reached
 from deploy.settings import Cluster as ClusterSettings
 from milepost.kube import KubeClient, KubeSettings
+from milepost.settings import SettingsError
 
 Settings = Mapping[str, Any]
 """Group name → its settings, as `milepost.settings.load` returns them for `GROUPS`."""
@@ -48,6 +50,15 @@ async def opened(
         yield platform_of(settings, kube, session, author=author, progress=progress, gate=gate)
 
 
+def figures_of(settings: Judge, session: aiohttp.ClientSession) -> Figures | None:
+    """Return where the figures of judgement come from, None for nowhere. Raises SettingsError for two places."""
+    if settings.prometheus and settings.exporter:
+        raise SettingsError("judge.prometheus and judge.exporter are both set: a rollout is judged by one of them")
+    if settings.exporter:
+        return ExporterFigures(session, settings)
+    return PrometheusFigures(session, settings) if settings.prometheus else None
+
+
 def platform_of(
     settings: Settings,
     kube: KubeClient,
@@ -60,7 +71,7 @@ def platform_of(
     """Return the platform that acts through this client."""
     cluster = Cluster(kube)
     renderer = SpecRenderer(settings["cluster"], settle_s=settings["operations"].route_settle)
-    figures = PrometheusFigures(session, settings["judge"]) if settings["judge"].prometheus else None
+    figures = figures_of(settings["judge"], session)
     converger = Converger(
         cluster,
         renderer,
