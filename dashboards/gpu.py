@@ -17,6 +17,7 @@ NAME = "{{namespace}}/{{pod}} {{container}}"
 CAPACITY = ON_NODE("milepost_node_gpu_capacity_cards")
 REQUESTED = ON_NODE("milepost_node_gpu_requested_cards")
 MEMORY_CAPACITY = ON_NODE("milepost_node_gpu_memory_capacity_bytes")
+CARD_FREE = ON_NODE("milepost_node_gpu_card_free_ratio")
 MEMORY_REQUESTED = ON_NODE("milepost_node_gpu_memory_requested_bytes")
 
 
@@ -77,9 +78,11 @@ def _nodes() -> list[PanelBuilder]:
                  Column("Node memory used", sum_by("node", ON_NODE("milepost_node_memory_working_set_bytes")),
                         "bytes")),
         lines("Free cards", "Cards not requested, by node.", "short",
-              Query(f"{sum_by('node', CAPACITY)} - {sum_by('node', REQUESTED)}", "{{node}}")),
+              Query(f"{sum_by('node', CAPACITY)} - {sum_by('node', REQUESTED)}", "{{node}}"), span=8),
+        lines("Free share by card", "Share of each card that no pod is predicated for: a share fits on one card or not "
+              "at all.", "percentunit", Query(CARD_FREE, "{{node}} card {{index}}"), span=8, top=1),
         lines("Free card memory", "Card memory not requested, by node.", "bytes",
-              Query(f"{sum_by('node', MEMORY_CAPACITY)} - {sum_by('node', MEMORY_REQUESTED)}", "{{node}}")),
+              Query(f"{sum_by('node', MEMORY_CAPACITY)} - {sum_by('node', MEMORY_REQUESTED)}", "{{node}}"), span=8),
     ]  # fmt: skip
 
 

@@ -33,7 +33,9 @@ LOGS = Group(
             "reports progress too.",
         ),
         Alert(
-            "MilepostLogServerPaused", "warning", f"{P}paused == 1", "5m",
+            # Working off a backlog it pauses between batches, too: only when none gets through has it stopped.
+            "MilepostLogServerPaused", "warning",
+            f"{P}paused == 1 and on (job, instance) rate({P}batches_total[2m]) == 0", "5m",
             f"Log-server {SELF} has stopped reading",
             f"Log-server {SELF} paused its partitions because the store is slow or down; lines wait in Kafka.",
         ),
@@ -110,7 +112,7 @@ TARGETS = Group(
     (
         Alert(
             "MilepostTargetDown", "warning",
-            'up{job=~"(.*/)?(milepost-)?(exporter|exporter-node|exporter-cluster|logserver|platform)"} == 0', "5m",
+            'up{job=~"(.*/)?(milepost-)?(exporter|exporter-node|exporter-cluster|logserver)"} == 0', "5m",
             f"Prometheus cannot scrape [job] {SELF}",
             f"The last scrapes of {SELF} (job [job]) failed: its alerts are blind.",
         ),

@@ -10,6 +10,7 @@ PROGRESS = f"milepost_logserver_last_progress_timestamp_seconds{{{SELF}}}"
 PAUSED = f"milepost_logserver_paused{{{SELF}}}"
 LINES = f'milepost_logserver_lines_total{{{SELF},topic="logs"}}'
 REJECTS = f'milepost_logserver_rejects_total{{{SELF},reason="not_json"}}'
+BATCHES = f"milepost_logserver_batches_total{{{SELF}}}"
 RESETS = f'milepost_logserver_offset_resets_total{{{SELF},topic="logs",action="earliest"}}'
 UP = 'up{job="milepost/exporter-node",instance="n1:9100"}'
 SOURCE = 'milepost_source_up{job="exporter",instance="n1:9100",source="kubelet"}'
@@ -86,8 +87,14 @@ CASES = (
     Case("MilepostLogServerStalled", "no progress for ten minutes, then some", {PROGRESS: "0x10 660+60x20"},
          {1: 0, 8: 1, 20: 0}),
     Case("MilepostLogServerStalled", "progress every minute", {PROGRESS: "0+60x30"}, {20: 0}),
-    Case("MilepostLogServerPaused", "the store is down, then back", {PAUSED: "1x20 0x20"}, {3: 0, 10: 1, 30: 0}),
-    Case("MilepostLogServerPaused", "never", {PAUSED: "0x20"}, {15: 0}),
+    Case("MilepostLogServerPaused", "the store is down, then back",
+         {PAUSED: "0x10 1x20 0x20", BATCHES: "0+200x10 2000x20 2200+200x20"}, {12: 0, 20: 1, 40: 0}),
+    Case("MilepostLogServerPaused", "never", {PAUSED: "0x20", BATCHES: "0+200x20"}, {15: 0}),
+    Case("MilepostLogServerPaused", "busy with a backlog, paused whenever it is looked at",
+         {PAUSED: "1x40", BATCHES: "0+60x40"}, {15: 0, 30: 0}),
+    Case("MilepostLogServerPaused", "paused and restarted, well", {PAUSED: "1x10 0x20", BATCHES: "900+9x10 0+9x20"},
+         {9: 0, 20: 0}),
+    Case("MilepostLogServerPaused", "the log-server is gone: other alerts' matter", {PAUSED: "_x30"}, {20: 0}),
     Case("MilepostRejects", "one in twenty, then none", {LINES: "0+5700x60", REJECTS: "0+300x30 9000x30"},
          {5: 0, 25: 1, 50: 0}),
     Case("MilepostRejects", "one in a thousand", {LINES: "0+9990x60", REJECTS: "0+10x60"}, {25: 0}),
