@@ -89,11 +89,13 @@ def nice_step_ns(bounds: TimeRange, buckets: int) -> int:
 
 
 async def count_values(
-    reader: Reader, selection: Selection, whole: TimeRange, *, field: str, limit: int
+    reader: Reader, selection: Selection, whole: TimeRange, *, field: str, prefix: str = "", limit: int
 ) -> list[tuple[str, int]]:
-    """Return the most frequent values of a field and their lines."""
+    """Return the most frequent values of a field that begin with `prefix`, and their lines."""
     assert field in STREAM_FIELDS
     statement = conditions(selection, whole)
+    if prefix:
+        statement.add(f"startsWith({field}, {statement.bind('String', prefix)})")
     most = statement.bind("UInt64", limit)
     sql = (
         f"SELECT {field} AS value, count() AS lines FROM lines {statement.where} "  # noqa: S608

@@ -25,6 +25,7 @@ class QuerySettings:
     memory_max: Bytes = setting(
         Bytes(2**29), "Memory of the store one query may use; a page that needs more ends early."
     )
+    rows_max: int = setting(1_000_000, "Rows one query of the store may return; what needs more is refused with 413.")
     lines_max: int = setting(10_000, "The largest `limit` of a page.")
     buckets_max: int = setting(2_000, "Bars of one histogram at most.")
     values_max: int = setting(1_000, "Values of a field returned at most.")

@@ -70,6 +70,7 @@ class Reader:
             raise QueryTimeout("the time of the request is over, the bound of query.time_max")
         limits = Limits(
             time_s=self.settings.time_max if time_s is None else time_s,
+            rows=self.settings.rows_max,
             memory_bytes=self.settings.memory_max,
         )
         if self._waiting >= self.settings.waiting_max:

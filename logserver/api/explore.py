@@ -74,7 +74,9 @@ def explore_router(reading: Reading) -> APIRouter:
         if params.limit > most:
             raise bad_parameter("limit", f"{params.limit} is more than {most}, the bound of query.values_max")
         allowed = await reading.gate.narrow(await reading.gate.caller(request), params.selection())
-        found = await count_values(reader, allowed.selection, params.range(), field=name, limit=params.limit + 1)
+        found = await count_values(
+            reader, allowed.selection, params.range(), field=name, prefix=params.prefix, limit=params.limit + 1
+        )
         return json_response(
             {
                 "field": name,

@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from logserver.cursor import CursorError, PageCursor, RejectCursor, Vector, decode_page, decode_reject, decode_tail
-from logserver.filters import STREAM_FIELDS, Selection, select, write_literal
+from logserver.filters import STREAM_FIELDS, TEXT_CHARS_MAX, Selection, parse_pattern, select, write_literal
 from logserver.formats import Prefix, TextStyle
 from logserver.query import Direction
+from logserver.record import LEVELS
 from logserver.times import TimeRange, parse_range, parse_zone
 from milepost.problem import Problem
 
@@ -75,7 +76,8 @@ class SelectionParams(Params):
     ignore_case: Annotated[bool, Field(description="Match q, exclude, words and regex without regard to case.")] = False
 
     def selection(self, **fixed: str) -> Selection:
-        """Return the selection; `fixed` names fields that the path binds. Raises FilterError."""
+        """Return the selection; `fixed` names fields that the path binds. Raises FilterError, Problem."""
+        _check_levels(self.level)
         fields = [
             (name, [write_literal(fixed[name])] if name in fixed else getattr(self, name)) for name in STREAM_FIELDS
         ]
@@ -91,6 +93,14 @@ class SelectionParams(Params):
             trace_id=self.trace_id,
             ignore_case=self.ignore_case,
         )
+
+
+def _check_levels(values: list[str]) -> None:
+    """Raise Problem for a level that no line can have: the answer would be empty for a slip of the pen."""
+    for value in values:
+        level = parse_pattern(value).exact
+        if level and level not in LEVELS:
+            raise bad_parameter("level", f"{value!r} is not a level; there are {', '.join(LEVELS)}")
 
 
 class TimeParams(Params):
@@ -193,6 +203,7 @@ class HistogramParams(SelectionParams, TimeParams):
 class ValuesParams(SelectionParams, TimeParams):
     """Values of a field."""
 
+    prefix: Annotated[str, Field(max_length=TEXT_CHARS_MAX, description="Only values that begin with this.")] = ""
     limit: Annotated[int, Field(ge=1, description="Values at most, the most frequent first.")] = 100
 
 

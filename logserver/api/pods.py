@@ -1,7 +1,8 @@
 """The Kubernetes-shaped pod log: the parameters and the plain text of `kubectl logs`, for pods long gone too.
 
 As with a kubelet, the log is that of the container's newest instance, `previous` that of the one before; following
-goes on across restarts, which a kubelet does not.
+goes on across restarts, which a kubelet does not. What is no line of the log (lines dropped for a slow reader, the end
+of the server or of the permission) is said in lines that begin with `# milepost:`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from logserver.api.access import Allowed
 from logserver.api.answers import streamed
 from logserver.api.params import PodLogParams, bad_parameter, literal_filter
 from logserver.api.reading import Reading
-from logserver.api.tail import first_event
+from logserver.api.tail import Permission, checked, first_event, frames
 from logserver.cursor import PageCursor
 from logserver.filters import Selection
-from logserver.follower import Chunk
-from logserver.formats import TextStyle, text, text_line
+from logserver.formats import TextStyle, text
 from logserver.pages import read_page
 from logserver.query import conditions
 from logserver.reader import RequestDeadline
-from logserver.tail import Event, Tail, follow
+from logserver.tail import Tail, follow
 from logserver.times import EARLIEST_NS, NS, TimeRange, parse_instant
 from milepost.problem import Problem
 
@@ -49,7 +50,8 @@ def pods_router(reading: Reading) -> APIRouter:
             lines = reading.reader.settings.lines_max if params.tailLines is None else params.tailLines
             tail = Tail(selection, whole, min(lines, reading.reader.settings.lines_max))
             events = follow(reading.hub, reading.reader, tail)
-            body = _followed(await first_event(events), events, style)
+            permission = Permission(reading, request, selection, Allowed(selection))
+            body = frames(checked(permission, await first_event(events), events), "text", style, ())
         else:
             body = _read(reading, selection, whole, params.tailLines, style)
         return StreamingResponse(_limited(body, params.limitBytes), media_type="text/plain; charset=utf-8")
@@ -146,14 +148,6 @@ async def _start_of_tail(reading: Reading, selection: Selection, whole: TimeRang
         statement.params,
     )
     return next((PageCursor(row["at"], row["file_id"], row["file_offset"]) for row in rows.to_pylist()), None)
-
-
-async def _followed(first: Event | None, events: AsyncIterator[Event], style: TextStyle) -> AsyncIterator[bytes]:
-    if isinstance(first, Chunk):
-        yield b"".join(text_line(followed.line, style) for followed in first.lines)
-    async for event in events:
-        if isinstance(event, Chunk):
-            yield b"".join(text_line(followed.line, style) for followed in event.lines)
 
 
 async def _limited(body: AsyncIterator[bytes], limit_bytes: int | None) -> AsyncIterator[bytes]:

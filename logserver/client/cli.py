@@ -103,6 +103,8 @@ async def _run(request: Request) -> None:
                 _emit(received, request)
         for received in found:
             _say(received.note, request)
+        if not lines:
+            _say({"found": "no line"}, request)
 
 
 async def _print(answer: AsyncIterator[Received], request: Request) -> None:

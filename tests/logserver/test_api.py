@@ -114,6 +114,7 @@ async def test_a_model_has_its_own_address(api: ApiServer) -> None:
     ("path", "params", "said"),
     [
         ("logs", {"namspace": "x"}, "namspace"),
+        ("logs", {"level": "eror"}, "trace, debug, info"),
         ("logs", {"limit": "0"}, "limit"),
         ("logs", {"limit": "999999"}, "query.lines_max"),
         ("logs", {"start": "soon"}, "start"),
@@ -350,6 +351,13 @@ async def test_a_query_whose_client_leaves_is_cancelled(api: ApiServer, lines_st
     started = asyncio.get_running_loop().time()
     await asyncio.gather(*(api.reader.rows("SELECT 1 AS one") for _ in range(9)))
     assert asyncio.get_running_loop().time() - started < 5
+
+
+async def test_a_chart_of_more_rows_than_a_query_may_return_is_refused(store: EmbeddedStore) -> None:
+    async with api_server(store, query=QuerySettings(running_max=3, rows_max=5)) as api:
+        assert (await get(api, "/api/v1/histogram", {"by": "pod", "step": "1m"}))["total"] == 30
+        problem = await get(api, "/api/v1/histogram", {"by": "pod", "step": "1s"}, status=413)
+        assert problem["type"].endswith("too-large")
 
 
 async def test_a_token_opens_its_namespaces_and_names_the_others(store: EmbeddedStore, tmp_path: Path) -> None:
