@@ -58,8 +58,15 @@ def show_note(note: Mapping[str, object], style: Style) -> str | None:
     said = {key: value for key, value in note.items() if key not in ("cursor", "heartbeat", "next") and value}
     if not said:
         return None
-    words = ", ".join(f"{key} {value}" for key, value in said.items())
-    return _paint(f"# milepost: {words}", "yellow", style)
+    return _paint(f"# milepost: {', '.join(_said(key, value) for key, value in said.items())}", "yellow", style)
+
+
+def _said(key: str, value: object) -> str:
+    name = key.replace("_", " ")
+    if value is True:
+        return name
+    words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return words if key == "detail" else f"{name} {words}"
 
 
 def _highlighted(message: str, style: Style) -> str:

@@ -41,7 +41,8 @@ def test_nanoseconds_are_cut_to_milliseconds_not_rounded() -> None:
         ({"cursor": "abc"}, None),
         ({"heartbeat": True, "cursor": "abc"}, None),
         ({"dropped": 12, "cursor": "abc"}, "# milepost: dropped 12"),
-        ({"refused_namespaces": ["a"]}, "# milepost: refused_namespaces ['a']"),
+        ({"end": True, "detail": "the server stops", "cursor": "abc"}, "# milepost: end, the server stops"),
+        ({"refused_namespaces": ["a", "b"]}, "# milepost: refused namespaces a, b"),
     ],
 )
 def test_a_note_is_shown_only_when_it_says_something(note: dict[str, object], shown: str | None) -> None:
