@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 from aiokafka import AIOKafkaProducer
 
-from tests.bench.ingest import cpu_s, producing, resident_bytes, running
+from tests.bench.ingest import cpu_s, producing, running
 from tests.e2e.documents import FILES, Documents
 from tests.e2e.server import LogServer
 from tests.parts.kafka import KafkaBroker
@@ -100,7 +100,7 @@ async def measure(count: int) -> None:
                     followed_s = await used_by(server, sending, 2 * per_run)
                     async with asyncio.timeout(PATIENCE_S):
                         await asyncio.gather(*tails)
-            memory = resident_bytes(server.pid)
+            memory = server.resident_bytes()
     delivered = sum(len(follower.got) for follower in followers)
     wrong = sum(sorted(follower.got) != list(follower.wanted) for follower in followers)
     pairs = ((number, at) for follower in followers for number, at in zip(follower.got, follower.read_at, strict=True))
