@@ -24,11 +24,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from deploy import edits, rollout
+from deploy.building import Builder
 from deploy.cluster import Cluster
 from deploy.errors import Busy, PlatformError, Refused, Unavailable
 from deploy.judge import Sample, Verdict, judge
 from deploy.lock import Lock, LockSettings, locked
-from deploy.record import Record
+from deploy.record import Rebuild, Record
 from deploy.seen import Address, Seen
 from deploy.steps import Apply, Await, Forget, Remove, StartDrain, Step, Wait, Wanted, plan, spelled
 from deploy.store import Store
@@ -80,6 +81,7 @@ class Converger:
         cluster: Cluster,
         renderer: Renderer,
         figures: Figures | None,
+        builder: Builder,
         *,
         settings: Operations,
         lock: LockSettings,
@@ -91,6 +93,7 @@ class Converger:
         self.store = Store(cluster)
         self.renderer = renderer
         self.figures = figures
+        self.builder = builder
         self.settings = settings
         self.lock = lock
         self.progress = progress
@@ -159,6 +162,9 @@ class _Run:
     async def _round(self) -> Record | None:
         """Do one step; return the record when there is nothing left to do."""
         record = (await self.owner.store.load(self.namespace, self.name)).record
+        if record.rebuild is not None:
+            await self._build(record, record.rebuild)
+            return None
         if record.stable is None and not record.deleting:
             return record
         try:
@@ -173,6 +179,14 @@ class _Run:
         except Refused as error:
             return await self._give_up(record, str(error), revert=True)
         return await self._settled(record)
+
+    async def _build(self, record: Record, wanted: Rebuild) -> None:
+        build = await self.owner.builder.step(record, wanted)
+        self._say(record, build.told)
+        if build.state == "failed":
+            raise OperationFailed(build.message)
+        if build.state == "running":
+            await self.owner.sleep(self.owner.settings.poll)
 
     async def _settled(self, record: Record) -> Record | None:
         now = self.owner.now()

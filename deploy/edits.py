@@ -29,7 +29,7 @@ from deploy.journal import (
     with_revision,
 )
 from deploy.record import Migration, Record, Rollout, RolloutPlan, Track, digest
-from deploy.spec import External, ModelSpec, Split
+from deploy.spec import External, ModelSpec, Shadow, Split
 from deploy.specfile import from_document, to_document
 
 
@@ -47,6 +47,22 @@ def apply(record: Record, spec: ModelSpec, deed: Deed, *, verb: str = "apply") -
     predictor = before.predictor if before else spec.predictor
     record = begun(replace(record, stable=Track(predictor, number), deleting=False), deed, verb, f"revision {number}")
     return record if record.operation is None else replace(record, operation=replace(record.operation, before=before))
+
+
+def adopt(record: Record, spec: ModelSpec, deed: Deed) -> Record:
+    """Take over a model that runs already as this spec. Refused for one that is managed."""
+    if record.stable is not None:
+        raise Refused([Refusal("name", record.key, "it is managed already: `milepost model apply` changes it")])
+    record, number = with_revision(record, spec, deed, adopted=True)
+    return begun(replace(record, stable=Track(spec.predictor, number), deleting=False), deed, "adopt", "")
+
+
+def shadow(record: Record, wanted: Shadow | None, deed: Deed) -> Record:
+    """Copy the stable track's requests to another server, or to none any more."""
+    spec = spec_of(record, stable_of(record, "shadow"))
+    if wanted is None and spec.shadow is None:
+        raise Refused([Refusal("shadow", None, f"{record.key} has no shadow to remove")])
+    return apply(record, replace(spec, shadow=wanted), deed, verb="shadow")
 
 
 def scale(record: Record, replicas: int, deed: Deed) -> Record:
@@ -135,7 +151,9 @@ def promote(record: Record, deed: Deed) -> Record:
 
 
 def abort(record: Record, deed: Deed, *, why: str = "") -> Record:
-    """Send everything back to the stable track and remove the candidate."""
+    """Send everything back to the stable track and remove the candidate; a rebuild's Job is removed."""
+    if record.rebuild is not None and record.rollout is None:
+        return audited(_without_rebuild(record, deed), deed, "abort", f"rebuild {record.rebuild.id}")
     rollout = rollout_of(record, "abort")
     leaving = leaving_with(record.leaving, rollout.candidate)
     detail = why or f"aborted by {deed.author}"
@@ -170,11 +188,17 @@ def finish_migration(record: Record, deed: Deed) -> Record:
 
 def delete(record: Record, deed: Deed) -> Record:
     """Take the model away: route, drain, SeldonDeployment. Its history stays."""
-    leaving = record.leaving
+    leaving, record = record.leaving, _without_rebuild(record, deed)
     if record.rollout is not None:
         leaving = leaving_with(leaving, record.rollout.candidate)
     record = replace(record, deleting=True, rollout=None, migration=None, leaving=leaving, drain_until=0.0)
     return begun(record, deed, "delete", "")
+
+
+def _without_rebuild(record: Record, deed: Deed) -> Record:
+    """Give a rebuild up; whoever converges the model removes its Job."""
+    wanted = record.rebuild
+    return record if wanted is None else replace(record, rebuild=replace(wanted, cancelled=f"aborted by {deed.author}"))
 
 
 def reverted(record: Record, *, now: float, why: str) -> Record:

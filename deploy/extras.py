@@ -12,7 +12,7 @@ NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
 def extras(spec: ModelSpec, cluster: Cluster) -> tuple[KubeObject, ...]:
     """Render what the cluster's settings ask for beside the model."""
-    rendered = [network_policy(spec, cluster)] if cluster.network_policy else []
+    rendered = [network_policy(spec, cluster)] if cluster.network_policy and spec.network.policy else []
     if cluster.monitoring == "servicemonitor":
         rendered.append(service_monitor(spec))
     return tuple(rendered)

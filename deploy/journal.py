@@ -29,20 +29,30 @@ class Deed:
     atomic: bool = False
 
 
-def with_revision(record: Record, spec: ModelSpec, deed: Deed) -> tuple[Record, int]:
-    """Add a revision, unless the newest one is the same spec."""
+def with_revision(record: Record, spec: ModelSpec, deed: Deed, *, adopted: bool = False) -> tuple[Record, int]:
+    """Add a revision, unless the newest one is the same spec.
+
+    It counts as adopted like the one before as long as its pods are the same, which then need not be replaced.
+    """
     document = to_document(spec)
     print_ = digest(comparable(document))
-    if record.stable and record.revision(record.stable.revision).digest == print_:
-        return record, record.stable.revision
+    before = record.revision(record.stable.revision) if record.stable else None
+    if before is not None and before.digest == print_:
+        return record, before.number
     number = record.next_revision
-    revision = Revision(number, document, deed.author, deed.at, deed.reason, print_)
+    same_pods = before is not None and before.adopted and _pods(before.spec) == _pods(document)
+    revision = Revision(number, document, deed.author, deed.at, deed.reason, print_, adopted or same_pods)
     return replace(record, next_revision=number + 1, revisions=(*record.revisions, revision)), number
 
 
 def comparable(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out what the track decides."""
     return {key: value for key, value in document.items() if key != "predictor"}
+
+
+def _pods(document: dict[str, Any]) -> str:
+    beside = ("predictor", "replicas", "route", "network")
+    return digest({key: value for key, value in document.items() if key not in beside})
 
 
 def begun(record: Record, deed: Deed, verb: str, detail: str) -> Record:
@@ -92,7 +102,10 @@ def rollout_of(record: Record, verb: str) -> Rollout:
 
 
 def refuse_during_rollout(record: Record, verb: str) -> None:
-    """Refuse a verb that a rollout in progress excludes, and say where that is."""
+    """Refuse a verb that a rollout or rebuild in progress excludes, and say where that is."""
+    if record.rebuild is not None:
+        rule = f"an image of {record.key} is being built: wait for it, or abort it with `rollout abort`, before {verb}"
+        raise Refused([Refusal("rebuild", record.rebuild.target, rule)])
     if record.rollout is not None:
         at = f"step {record.rollout.step + 1} of {len(record.rollout.plan.steps)}, {record.rollout.phase}"
         rule = f"a rollout of {record.key} is in progress: promote or abort it before {verb}"

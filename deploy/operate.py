@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from deploy import proposals
+from deploy import edits, proposals
+from deploy.adoption import adoptable, refuse_changes
 from deploy.cluster import Cluster
 from deploy.converge import Converger
 from deploy.diff import ObjectDiff, compare
@@ -27,6 +28,7 @@ from deploy.gate import Gate
 from deploy.journal import Deed
 from deploy.lastlines import Logs
 from deploy.proposals import Wish
+from deploy.rebuild import Ask, job_of, rebuild
 from deploy.record import Record
 from deploy.seen import ROUTE_KINDS, Seen
 from deploy.settings import Cluster as ClusterSettings
@@ -147,6 +149,31 @@ class Platform:
             return proposals.approve(record, proposal_id, deed, needed=asked)
 
         return edit
+
+    async def adoption(self, namespace: str, name: str) -> tuple[ModelSpec, list[ObjectDiff]]:
+        """Return the spec that a SeldonDeployment would be adopted as, and what would change: never what runs."""
+        spec = await adoptable(self.cluster, self.settings, namespace, name)
+        deed = self.deed("look")
+        diffs = await self.diff(namespace, name, lambda record: edits.adopt(record, spec, deed))
+        refuse_changes(diffs)
+        return spec, diffs
+
+    async def adopt(self, namespace: str, name: str, reason: str) -> Record:
+        """Take over a SeldonDeployment that runs, as it is. Refused where anything but labels would change."""
+        spec, _ = await self.adoption(namespace, name)
+        deed = self.deed(reason)
+        return await self.submit(namespace, name, lambda record: edits.adopt(record, spec, deed))
+
+    async def rebuild(self, namespace: str, name: str, ask: Ask, reason: str, *, template: str = "") -> Record:
+        """Want an image built anew by a Job (of the cluster's template, or this one) and its rollout."""
+        builder, deed = self.converger.builder, self.deed(reason)
+        record = await self.record(namespace, name)
+        text = template or await builder.template()
+        job = job_of(text, ask, record, deed.id, timeout_s=builder.settings.timeout)
+        needed = self.gate.needed("rollout") if self.gate else 0
+        rebuild(record, ask, job, deed, needed=needed)
+        await builder.jobs.start(job, dry_run=True)
+        return await self.submit(namespace, name, lambda found: rebuild(found, ask, job, deed, needed=needed))
 
     async def converge(self, namespace: str, name: str) -> Record:
         """Carry out what is written down, until it is done, paused or failed. Raises PlatformError."""

@@ -45,7 +45,7 @@ class Track(msgspec.Struct, frozen=True):
 
 
 class Revision(msgspec.Struct, frozen=True):
-    """One applied spec: never changed once written."""
+    """One applied spec: never changed once written. `adopted`: its pods were there before, without our annotations."""
 
     number: int
     spec: Document
@@ -53,6 +53,7 @@ class Revision(msgspec.Struct, frozen=True):
     at: float
     reason: str
     digest: str
+    adopted: bool = False
 
 
 class Thresholds(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -176,6 +177,22 @@ class Proposal(msgspec.Struct, frozen=True):
     votes: tuple[Vote, ...] = ()
 
 
+class Rebuild(msgspec.Struct, frozen=True):
+    """An image that is being built: by `job`, pushed as `target`, for a unit, then rolled out by `plan`.
+
+    With `needed` approvals the rollout is proposed. `cancelled` says by whom, until the Job is removed.
+    """
+
+    id: str
+    job: Document
+    target: str
+    unit: str
+    plan: RolloutPlan
+    needed: int = 0
+    origin: str = ""
+    cancelled: str = ""
+
+
 class AuditEntry(msgspec.Struct, frozen=True):
     """Who did what and when; `detail` is one line."""
 
@@ -204,6 +221,7 @@ class Record(msgspec.Struct, frozen=True):
     keep_s: float = 0.0
     deleting: bool = False
     proposal: Proposal | None = None
+    rebuild: Rebuild | None = None
 
     @property
     def key(self) -> str:

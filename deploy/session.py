@@ -8,11 +8,13 @@ from typing import Any
 
 import aiohttp
 
+from deploy.building import Builder
 from deploy.cluster import Cluster
 from deploy.converge import Converger, Figures, Operations, Progress
 from deploy.exporter_figures import ExporterFigures
 from deploy.figures import Judge, PrometheusFigures
 from deploy.gate import Gate
+from deploy.jobs import RebuildSettings
 from deploy.lastlines import Logs
 from deploy.lock import LockSettings
 from deploy.operate import Platform, SpecRenderer
@@ -32,6 +34,7 @@ GROUPS: Mapping[str, type] = {
     "judge": Judge,
     "logs": Logs,
     "environments": Environments,
+    "rebuild": RebuildSettings,
 }
 
 
@@ -76,6 +79,7 @@ def platform_of(
         cluster,
         renderer,
         figures,
+        Builder(cluster, settings["rebuild"]),
         settings=settings["operations"],
         lock=settings["lock"],
         progress=progress,

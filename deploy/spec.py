@@ -197,8 +197,12 @@ class LogHints(_Part, frozen=True, kw_only=True):
 
 
 class Network(_Part, frozen=True, kw_only=True):
-    """Which namespaces may call the pods directly, beside the ingress controller and the monitoring."""
+    """Which namespaces may call the pods directly, beside the ingress controller and the monitoring.
 
+    `policy` false renders no NetworkPolicy: adopted models start so, since who calls them is not known.
+    """
+
+    policy: bool = True
     allow_namespaces: tuple[str, ...] = ()
 
 

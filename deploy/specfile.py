@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from deploy.errors import Refusal, Refused
-from deploy.spec import ModelSpec
+from deploy.spec import ModelSpec, Shadow
 
 SCHEMA_ID = "https://milepost.dev/schema/model-spec-v1.json"
 SPEC_BYTES_MAX = 256 * 1024
@@ -26,13 +26,17 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 def read_spec(text: str | bytes) -> ModelSpec:
     """Parse YAML or JSON (JSON is YAML). Raises Refused."""
+    return from_document(read_document(text))
+
+
+def read_document(text: str | bytes) -> Any:
+    """Return the plain data of YAML or JSON. Raises Refused."""
     if len(text) > SPEC_BYTES_MAX:
         raise Refused([Refusal("(spec)", f"{len(text)} bytes", f"a spec has at most {SPEC_BYTES_MAX} bytes")])
     try:
-        document = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise Refused([Refusal("(spec)", _mark(error), f"it must be YAML or JSON: {_problem(error)}")]) from error
-    return from_document(document)
 
 
 def from_document(document: Any) -> ModelSpec:
@@ -49,6 +53,14 @@ def addressed(document: Any, namespace: str, name: str) -> ModelSpec:
     if (spec.namespace, spec.name) != (namespace, name):
         raise Refused([Refusal("name", spec.key, f"the path says {namespace}/{name}")])
     return spec
+
+
+def shadow_of(document: Any) -> Shadow:
+    """Build a shadow of a decoded document. Raises Refused as `from_document` does."""
+    try:
+        return msgspec.convert(document, Shadow)
+    except msgspec.ValidationError as error:
+        raise Refused([refusal_of(str(error), document)]) from error
 
 
 def to_document(spec: ModelSpec) -> dict[str, Any]:

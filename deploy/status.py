@@ -64,10 +64,10 @@ def status_of(look: Look) -> Status:
 
 
 def rollout_line(record: Record) -> str:
-    """Return where a rollout is, in one line; empty without one."""
+    """Return where a rollout, or the build before it, is in one line; empty without one."""
     progress = record.rollout
     if progress is None:
-        return ""
+        return f"building {record.rebuild.target} ({record.rebuild.id})" if record.rebuild else ""
     at = f"step {progress.step + 1} of {len(progress.plan.steps)}"
     share = f" at {progress.split.percent} %" if progress.split else ""
     note = f" ({progress.note})" if progress.note else ""

@@ -98,7 +98,10 @@ def _with_tracks(item: KubeObject, record: Record, cluster: Cluster) -> KubeObje
         for one in predictors:
             # Seldon wants the shares of several predictors to sum to 100; a single one carries none.
             one.setdefault("traffic", 100 if one is predictors[0] else 0)
+    as_found = _as_found(record)
     for one in predictors:
+        if one["name"] in as_found:
+            continue
         own = {PREDICTOR_ANNOTATION: one["name"], FINGERPRINT_ANNOTATION: fingerprint(one, record.restarted_at)}
         if record.restarted_at:
             own[RESTARTED_ANNOTATION] = f"{record.restarted_at:.0f}"
@@ -107,6 +110,13 @@ def _with_tracks(item: KubeObject, record: Record, cluster: Cluster) -> KubeObje
     metadata = body["metadata"]
     metadata["annotations"] = {**metadata.get("annotations", {}), REVISIONS_ANNOTATION: revisions}
     return KubeObject(body)
+
+
+def _as_found(record: Record) -> frozenset[str]:
+    """Return the predictors whose pods were adopted and not restarted: Seldon would copy our annotations into them."""
+    if record.restarted_at:
+        return frozenset()
+    return frozenset(track.predictor for track in record.tracks if record.revision(track.revision).adopted)
 
 
 def fingerprint(one: Mapping[str, Any], restarted_at: float) -> str:
@@ -127,7 +137,7 @@ def _predictors(body: Body, leaving: Iterable[str]) -> Iterable[WantedPredictor]
         scaled = any("hpaSpec" in component or "kedaSpec" in component for component in components)
         count = max(1, len(components))
         replicas = None if scaled or "replicas" not in one else one["replicas"] * count
-        yield WantedPredictor(one["name"], one["annotations"][FINGERPRINT_ANNOTATION], count, replicas)
+        yield WantedPredictor(one["name"], one.get("annotations", {}).get(FINGERPRINT_ANNOTATION, ""), count, replicas)
 
 
 def _route(item: KubeObject, model: str, by_service: Mapping[str, str]) -> WantedRoute:

@@ -17,6 +17,7 @@ from deploy.cli.change import apply, converge, create, delete, migrate, restart,
 from deploy.cli.listing import get, list_command, watch
 from deploy.cli.look import diff, history, status, why_command
 from deploy.cli.rollout import rollout
+from deploy.cli.sources import adopt, rebuild, shadow
 
 model = click.Group(
     "model",
@@ -24,6 +25,7 @@ model = click.Group(
     context_settings={"help_option_names": ["-h", "--help"]},
     commands=[
         create, apply, diff, delete, scale, restart, rollback, converge, migrate, rollout,
+        adopt, rebuild, shadow,
         list_command, get, watch, history, status, why_command,
         promote_to, propose, propose_delete, proposal, approve, reject,
     ],

@@ -37,6 +37,9 @@ class Cli:
             "MILEPOST_KUBE_CONFIG": str(kubeconfig),
             "MILEPOST_OPERATIONS_POLL": "200ms",
             "MILEPOST_OPERATIONS_ROUTE_SETTLE": settle,
+            # A slow machine may starve a holder for seconds; who is killed on purpose asks for a shorter lock.
+            "MILEPOST_LOCK_DURATION": "10s",
+            "MILEPOST_LOCK_WAIT": "200s",
             "MILEPOST_AUTHOR": "ada",
             **env,
         }
@@ -50,11 +53,11 @@ class Cli:
         )
         return str(path)
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, **env: str) -> asyncio.subprocess.Process:
         """Start `milepost model …`."""
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "milepost.cli", "model", *words,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=self._env,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=self._env | env,
         )  # fmt: skip
 
     async def run(self, *words: str, code: int = 0) -> str:
@@ -67,22 +70,34 @@ class Cli:
 
     async def killed_until_done(self, *words: str) -> int:
         """Run it and kill -9 it after its first line of progress; let `converge` go on, killed after its second, third
-        and so on, until one run comes to the end. Return how many were killed."""
-        kills, command = 0, words
+        and so on, until one run comes to the end. Return how many were killed.
+
+        Before the first line nothing may be written down yet: a run that ended there, because it found no API server
+        or lost its lock on a slow machine, is asked for again as it was.
+        """
+        kills, command, told = 0, words, list[str]()
         for lines in range(1, 40):
-            process = await self.start(*command)
+            process = await self.start(*command, MILEPOST_LOCK_DURATION="1s")
             assert process.stderr is not None
-            async with asyncio.timeout(COMMAND_S):
-                said = [await process.stderr.readline() for _ in range(lines)]
+            said: list[bytes] = []
+            try:
+                async with asyncio.timeout(COMMAND_S):
+                    while len(said) < lines:
+                        said.append(await process.stderr.readline())
+            except TimeoutError:
+                process.kill()
+                raise AssertionError(f"{command} hung after {b''.join(said).decode()}\n{''.join(told)}") from None
             if all(said):  # an empty line is the end: the run is over and may take its time to exit
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(signal.SIGKILL)
                 kills += 1
-            await process.communicate()
+            _, rest = await process.communicate()
             if process.returncode == 0:
                 return kills
-            command = ("converge", self.key)
-        raise AssertionError(f"{words} did not end after {kills} kills")
+            told.append(f"{' '.join(command[:2])}: {process.returncode} {(b''.join(said) + rest).decode()}")
+            if said[0]:
+                command = ("converge", self.key)
+        raise AssertionError(f"{words} did not end after {kills} kills:\n{''.join(told)}")
 
 
 @contextlib.asynccontextmanager

@@ -58,6 +58,8 @@ class ControlPlane:
             f"--root-ca-file={self._ca}",
             "--leader-elect=false",
             "--secure-port=0",
+            # On a machine too busy for kwok's heartbeats a node would be lost after 40 s, its pods unready for ever.
+            "--node-monitor-grace-period=2h",
         )
         self.scheduler = self._process(
             programs / "kube-scheduler", f"--kubeconfig={admin}", "--leader-elect=false", "--secure-port=0"
