@@ -144,7 +144,7 @@ def _open_traceback(page: Page, namespace: str, pictures: Path) -> tuple[str, st
     page.open("#/models")
     page.one("tbody tr")
     _save(page, pictures / "tour-models.png")
-    page.open(f"#/models/{namespace}/{MODEL}?since=15m&text=Traceback")
+    page.open(f"#/models/{namespace}/{MODEL}?since=5m&text=Traceback")
     page.one(".lines .row .message").click()
     opened = str(page.one(".detail pre").get_property("textContent"))
     return page.one(".lines .row .message").text, opened
