@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from deploy.cluster import Cluster
+from deploy.errors import Denied, Refused
 from deploy.operate import Look
 from deploy.podkinds import Event, Pod
 from deploy.rendered import collection_path
@@ -27,14 +29,7 @@ async def happened(cluster: Cluster, namespace: str, name: str) -> tuple[tuple[P
 async def gather(cluster: Cluster, look: Look) -> Evidence:
     """Return the evidence about a model. Raises PlatformError."""
     pods, events = await happened(cluster, look.record.namespace, look.record.name)
-    seen = look.seen
-    endpoints = {one.service: one.endpoints for one in seen.predictors.values()}
-    routed = tuple(
-        (route.body.name, service, endpoints[service])
-        for route in look.wanted.routes or ()
-        for service in route.services
-        if service in endpoints
-    )
+    seen, wanted = look.seen, look.wanted.routes or ()
     operation = look.record.operation
     return Evidence(
         state=seen.state,
@@ -42,7 +37,30 @@ async def gather(cluster: Cluster, look: Look) -> Evidence:
         pods=pods,
         events=events,
         complaints=tuple(one.complaint for one in seen.predictors.values() if one.complaint),
-        routed=routed,
+        routed=tuple(_routed(look)),
+        missing=tuple(route.body.name for route in wanted if route.body.address not in seen.objects),
+        conflicts=await _conflicts(cluster, look),
         operation=operation.message if operation and operation.state == "failed" else "",
         exists=seen.exists,
     )
+
+
+def _routed(look: Look) -> Iterator[tuple[str, str, int]]:
+    """Yield (route, Service, ready endpoints) as the live routes are, but not of an old address outside the model."""
+    endpoints = {one.service: one.endpoints for one in look.seen.predictors.values()}
+    migration = look.record.migration
+    for route, services in look.seen.leads.items():
+        for service in sorted(services):
+            if service in endpoints or migration is None:
+                yield route, service, endpoints.get(service, 0)
+
+
+async def _conflicts(cluster: Cluster, look: Look) -> tuple[str, ...]:
+    """Return what other Ingresses of the cluster do to the model's."""
+    try:
+        await cluster.refuse_conflicts(route.body for route in look.wanted.routes or ())
+    except Refused as refused:
+        return tuple(map(str, refused.refusals))
+    except Denied:
+        return ()
+    return ()

@@ -71,7 +71,7 @@ class Owned:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One look at a model. `digests` are those of the objects that we may trust to be as we applied them, `routed`
-    the Services that its routes lead to."""
+    the Services that its routes lead to, `leads` the same by route."""
 
     exists: bool = False
     going: bool = False
@@ -82,6 +82,7 @@ class Seen:
     objects: frozenset[Address] = frozenset()
     digests: Mapping[Address, str] = field(default_factory=dict)
     routed: frozenset[str] = frozenset()
+    leads: Mapping[str, frozenset[str]] = field(default_factory=dict)
     main: MainRoute | None = None
 
 
@@ -110,6 +111,7 @@ def see(
         objects=frozenset(objects),
         digests={address: owned.digest for address, owned in objects.items()},
         routed=frozenset(service for owned in objects.values() for service in owned.services),
+        leads={name: owned.services for (_, kind, _, name), owned in objects.items() if kind in ROUTE_KINDS},
         main=next((owned.main for owned in objects.values() if owned.main is not None), None),
     )
 

@@ -17,7 +17,8 @@ from deploy.podkinds import Ended, Event, Pod
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the rules look at; `routed` holds (route, Service, ready endpoints of it)."""
+    """What the rules look at; `routed` holds (route, Service, ready endpoints of it) as the live routes are, `missing`
+    the wanted routes that are not there, `conflicts` what other Ingresses do to them."""
 
     state: str
     description: str
@@ -27,6 +28,8 @@ class Evidence:
     routed: tuple[tuple[str, str, int], ...]
     operation: str = ""
     exists: bool = True
+    missing: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +122,18 @@ def _not_merged(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
     for route, service, _ in evidence.routed:
         if route.endswith("-canary") and service in mains:
             yield route, f"its Service {service} is the main backend too, so it gets no requests", "", ""
+    for conflict in evidence.conflicts:
+        yield "another Ingress", conflict, "", ""
+
+
+def _no_route(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
+    for route in evidence.missing if evidence.exists else ():
+        yield route, "it does not exist on the cluster", "", ""
 
 
 def _refused(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-    if "denied the request" in evidence.operation or "admission webhook" in evidence.operation:
+    # "denied the request" is a webhook's word, "denied request" that of a ValidatingAdmissionPolicy.
+    if re.search("denied (the )?request|admission webhook", evidence.operation):
         yield "the last operation", evidence.operation, "", ""
 
 
@@ -191,8 +202,12 @@ RULES: tuple[Rule, ...] = (
         "read the log below; the exit code is the server's own",
     ),
     Rule(
-        "canary not merged", _not_merged, "give the canary a Service of its own; `milepost model converge` repairs it"
+        "canary not merged",
+        _not_merged,
+        "a canary's Service may be the main backend of no Ingress, and a path have one canary: change the other "
+        "Ingress or take it away; `milepost model converge` repairs our own",
     ),
+    Rule("route missing", _no_route, "`milepost model converge` applies it again"),
     Rule("route without endpoints", _no_endpoints, "no pod is ready: the findings above say why"),
     Rule("Seldon says failed", _failed_state, "see the Deployments' conditions: kubectl describe"),
 )
