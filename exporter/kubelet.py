@@ -34,11 +34,12 @@ _NODE_FAMILIES = {
     "node_memory_working_set_bytes": fam.NODE_MEMORY_WORKING_SET,
 }
 _CADVISOR_FAMILIES = {
-    "container_memory_rss": fam.MEMORY_RSS,
     "container_cpu_cfs_periods_total": fam.CPU_PERIODS,
     "container_cpu_cfs_throttled_periods_total": fam.CPU_THROTTLED_PERIODS,
+    "container_memory_rss": fam.MEMORY_RSS,
     "container_oom_events_total": fam.OOM_EVENTS,
 }
+"""In the order of the page, so that it is gone through once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def read_resource_page(
 
 def read_cadvisor_page(page: bytes, pods: PodIndex, out: Samples) -> None:
     """Add the families that only cAdvisor has. Raises PageError."""
-    known: dict[str, Subject | None] = {}
+    known: dict[bytes, Subject | None] = {}
     for sample in scan(page, _CADVISOR_FAMILIES):
         if sample.labels not in known:
             known[sample.labels] = _container(sample, pods)
@@ -121,7 +122,7 @@ def read_cadvisor_page(page: bytes, pods: PodIndex, out: Samples) -> None:
 
 
 def _container(sample: Scanned, pods: PodIndex) -> Subject | None:
-    if 'container=""' in sample.labels:
+    if b'container=""' in sample.labels:
         return None
     labels = parse_labels(sample.labels)
     return pods.by_name(labels.get("namespace", ""), labels.get("pod", ""), labels.get("container", ""))

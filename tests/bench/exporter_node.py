@@ -64,9 +64,10 @@ def resource_page(pods: int) -> bytes:
 
 
 def cadvisor_page(pods: int) -> bytes:
-    """A page of `/metrics/cadvisor`: every family has a row of each container, sandbox and pod cgroup."""
+    """A page of `/metrics/cadvisor`: every family, in alphabetical order, has a row of each container and cgroup."""
     rows = []
-    for family in (*(f"container_other_{number}_total" for number in range(OTHER_FAMILIES)), *READ):
+    others = [f"container_{'blkio' if number % 2 else 'spec'}_{number}_total" for number in range(OTHER_FAMILIES)]
+    for family in sorted([*others, *READ]):
         rows.append(f"# HELP {family} Something that cAdvisor counts.\n# TYPE {family} counter")
         for pod in names(pods):
             scope = (
@@ -99,16 +100,18 @@ def serve_kubelet(pages: dict[str, bytes], port: Connection) -> None:
     asyncio.run(run())
 
 
-async def measure(url: str, pods: int, folder: Path) -> tuple[list[float], int]:
-    """Return (seconds of each scrape, series)."""
+async def measure(url: str, pods: int, folder: Path) -> tuple[list[float], float, int]:
+    """Return (seconds of each scrape, CPU seconds of one, series); the scraper's own part is in the CPU seconds."""
     index = PodIndex(render=False)
     for number, name in enumerate(names(pods)):
         pod = running(seldon_pod(name, model=f"model-{number:04}", node=NODE), f"198.18.{number // 250}.{number % 250}")
         index.apply(msgspec.json.encode(pod), deleted=False)
     async with Fetcher(connections=4, body_max=64 << 20) as fetcher:
         source = KubeletSource(KubeletAccess(url, None, True), fetcher, index, NODE)
+        cpu_s = time.process_time()
         times, page = await _scrape(_exporter(index, source, folder))
-    return times, sum(not line.startswith(b"#") for line in page.splitlines())
+        cpu_s = (time.process_time() - cpu_s) / SCRAPES
+    return times, cpu_s, sum(not line.startswith(b"#") for line in page.splitlines())
 
 
 def _exporter(index: PodIndex, source: KubeletSource, folder: Path) -> Exporter:
@@ -151,12 +154,13 @@ def main() -> int:
     kubelet.start()
     url = f"http://127.0.0.1:{told.recv()}"
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
-        times, series = asyncio.run(measure(url, pods, Path(folder)))
+        times, cpu_s, series = asyncio.run(measure(url, pods, Path(folder)))
     kubelet.terminate()
     median = statistics.median(times)
     print(  # noqa: T201
         f"node page: {pods} pods, {series} series from {mib:.1f} MiB of kubelet pages: "
-        f"median {median * 1000:.0f} ms, slowest {max(times) * 1000:.0f} ms (limit {LIMIT_S * 1000:.0f} ms)"
+        f"median {median * 1000:.0f} ms, slowest {max(times) * 1000:.0f} ms (limit {LIMIT_S * 1000:.0f} ms), "
+        f"CPU {cpu_s * 1000:.0f} ms"
     )
     return int(median > LIMIT_S * max(1.0, pods / 110))
 

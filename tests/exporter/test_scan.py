@@ -22,8 +22,8 @@ b{x="2",} 7.3400320e+07
 
 def test_only_the_wanted_names_are_read_and_no_longer_ones() -> None:
     assert list(scan(PAGE, ["a_total"])) == [
-        Scanned("a_total", 'x="1",y="}{\\"\\\\\\n"', 3.0, 1717583673123),
-        Scanned("a_total", "", 4.0, None),
+        Scanned("a_total", b'x="1",y="}{\\"\\\\\\n"', 3.0, 1717583673123),
+        Scanned("a_total", b"", 4.0, None),
     ]
 
 
@@ -50,6 +50,25 @@ def test_a_leading_colon_and_a_trailing_comma_are_read() -> None:
 def test_a_truncated_line_is_an_error_that_shows_it(line: bytes) -> None:
     with pytest.raises(PageError, match="a"):
         list(scan(b"# TYPE a gauge\n" + line + b"\n", ["a"]))
+
+
+def test_families_are_found_in_any_order_and_beside_longer_and_shorter_names() -> None:
+    page = b"a_b 1\na_bc 2\na 3\na 4\nab 5\nz 6\n"
+    for names in (["a", "a_b", "z", "ab"], ["z", "ab", "a_b", "a"], ["a_bc", "a_b"], ["a"], ["b", "z"], ["a_"]):
+        expected = {"a": [3, 4], "a_b": [1], "a_bc": [2], "ab": [5], "z": [6]}
+        found = [(sample.name, sample.value) for sample in scan(page, names)]
+        assert found == [(name, value) for name in names for value in expected.get(name, [])]
+
+
+@pytest.mark.parametrize("line", [b'a{x="} 5"} 1', b'a{x="} 5 6"}\t1', b'a  {x="} "}  1  7  ', b'a{x="}"} 1 2\r'])
+def test_braces_in_values_and_odd_blanks_are_read(line: bytes) -> None:
+    if line.startswith(b"a  {"):
+        with pytest.raises(PageError):
+            list(scan(line + b"\n", ["a"]))
+        return
+    (sample,) = scan(line + b"\n", ["a"])
+    assert sample.value == 1
+    assert parse_labels(sample.labels)["x"].startswith("}")
 
 
 def test_a_label_set_that_is_none_is_an_error() -> None:
