@@ -11,7 +11,7 @@ browser does not send it, `Origin` against `Host`. Programs send neither and are
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,6 +20,7 @@ import aiohttp
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from milepost.problem import Problem
 from milepost.settings import setting
@@ -96,22 +97,28 @@ async def _pass_on(request: Request, url: str, name: str, settings: UiSettings) 
     body = await _bounded_body(request, settings.body_max)
     headers = {key: value for key, value in request.headers.items() if key in _PASSED_ON}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.timeout, sock_read=settings.timeout)
-    session = aiohttp.ClientSession(timeout=timeout)
-    try:
-        answer = await session.request(
-            request.method, url, params=request.query_params.multi_items(), headers=headers, data=body or None
-        )
-    except (aiohttp.ClientError, TimeoutError) as error:
-        await session.close()
-        raise Problem(502, f"the {name} does not answer: {error}", slug="neighbour-unavailable") from error
-    kept = {key: answer.headers[key] for key in _ANSWERED if key in answer.headers}
-    return StreamingResponse(_content(session, answer), status_code=answer.status, headers=kept)
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        try:
+            answer = await session.request(
+                request.method, url, params=request.query_params.multi_items(), headers=headers, data=body or None
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Problem(502, f"the {name} does not answer: {error}", slug="neighbour-unavailable") from error
+        return _PassedOn(answer, stack.pop_all())
 
 
-async def _content(session: aiohttp.ClientSession, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    async with session:
-        async for chunk in answer.content.iter_any():
-            yield chunk
+class _PassedOn(StreamingResponse):
+    """A neighbour's answer as it arrives; what it needs is closed with it, also when the client is gone before."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, opened: contextlib.AsyncExitStack) -> None:
+        kept = {key: answer.headers[key] for key in _ANSWERED if key in answer.headers}
+        super().__init__(answer.content.iter_any(), status_code=answer.status, headers=kept)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._opened:
+            await super().__call__(scope, receive, send)
 
 
 async def _bounded_body(request: Request, bytes_max: int) -> bytes:

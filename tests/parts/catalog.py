@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.parts import addresses, crds, kafka, kubernetes_build, kustomize, model_servers
+from tests.parts import addresses, axe, crds, kafka, kubernetes_build, kustomize, model_servers
 from tests.parts.chromium import chromium
 from tests.parts.ingress_nginx import install_ingress_nginx
 from tests.parts.install import Part, Say, install
@@ -27,6 +27,7 @@ INSTALLERS: dict[str, Callable[[Say], str]] = {
     "prometheus": lambda say: programs(say)["prometheus"],
     "nginx": nginx_binary,
     "chromium": lambda say: chromium(say).browser,
+    "axe-core": _folder(axe.PART),
     "seldon-core": _folder(model_servers.SELDON),
     "mlserver": _folder(model_servers.MLSERVER),
     "crds": _folder(crds.PART),

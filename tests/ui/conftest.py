@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
@@ -14,10 +15,24 @@ from tests.ui.browser import Page, driving
 from tests.ui.served import Feed, served
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save what the browser showed when a test failed, and say where."""
+    report = yield
+    given = getattr(item, "funcargs", {})
+    if report.when == "call" and report.failed and "driver" in given:
+        picture = Path(given["driver"].profile) / f"{item.name}.png"
+        given["driver"].save_screenshot(str(picture))
+        report.sections.append(("browser", f"the page is in {picture}"))
+    return report
+
+
 @pytest.fixture(scope="session")
 def driver(chromium: Chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     """A running Chromium."""
-    with driving(chromium, tmp_path_factory.mktemp("profile")) as started:
+    profile = tmp_path_factory.mktemp("profile")
+    with driving(chromium, profile) as started:
+        started.profile = profile  # type: ignore[attr-defined]
         yield started
 
 

@@ -110,7 +110,7 @@ def test_lines_that_come_after_a_search_are_offered(page: Page, feed: Feed, serv
     page.until_count("8 lines")
     assert not page.one(".newer").is_displayed()
     # The bars of five minutes are some seconds long: lines of the present bar are not told from those found.
-    later = [{**line, "ts": time.time_ns() + 20 * 10**9} for line in numbered(8, 8)]
+    later = [{**line, "ts": time.time_ns() + 6 * 10**9} for line in numbered(8, 8)]
     feed.send(later, server)
     page.until(lambda: page.one(".newer").is_displayed(), "new lines are not offered", seconds=60)
     page.one(".newer").click()

@@ -29,7 +29,7 @@ function route() {
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  document.documentElement.style.setProperty("--pod-lightness", theme === "dark" ? "66%" : "38%");
+  document.documentElement.style.setProperty("--pod-lightness", theme === "dark" ? "78%" : "48%");
   localStorage.setItem(THEME_KEY, theme);
 }
 

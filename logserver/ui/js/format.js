@@ -35,11 +35,12 @@ export function percent(ratio) {
   return ratio === null || ratio === undefined ? "–" : `${(ratio * 100).toFixed(ratio < 0.1 ? 2 : 1)} %`;
 }
 
-// The same pod has the same colour on every page and in every session.
+// The same pod has the same colour on every page and in every session. In oklch all hues of one lightness have about the
+// same contrast, which the theme's `--pod-lightness` keeps above 4.5.
 export function podColor(pod) {
   let hash = 0;
   for (const letter of pod) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
-  return `hsl(${hash % 360} 65% var(--pod-lightness, 50%))`;
+  return `oklch(var(--pod-lightness) 0.14 ${hash % 360})`;
 }
 
 // The message as indented JSON, or null when it is none.

@@ -25,7 +25,7 @@ export class LogsPage {
     this.state = { ...fromQuery(query), ...fixed };
     Object.assign(this, { linesMax, fixed, base, open: new Set(), selected: -1, next: null });
     this.axis = new Axis({ onZoom: (start, end) => this.zoom(start, end), onReset: () => this.unzoom() });
-    this.build(root, charts?.(this.axis));
+    this.build(root, { base, charts: charts?.(this.axis) });
     this.load();
   }
 
@@ -35,7 +35,7 @@ export class LogsPage {
     this.controller?.abort();
   }
 
-  build(root, charts) {
+  build(root, { base, charts }) {
     this.filters = new FilterBar(this.state, { hidden: Object.keys(this.fixed), apply: () => this.apply(), live: () => this.toggleLive() });
     const chart = el("div", { class: "histogram" });
     this.histogram = new Histogram(chart, this.axis);
@@ -49,7 +49,8 @@ export class LogsPage {
     const bar = el("div", { class: "bar" }, this.count, this.notice, el("span", { class: "grow" }), this.newer, this.older, this.pauseButton, this.wrapButton,
       el("button", { type: "button", title: "A link to what is shown", onclick: () => this.link({ id: "" }) }, "Copy link"), this.downloadLink);
     this.view = el("div", { class: `lines${this.state.wrap ? " wrap" : ""}`, role: "grid", tabindex: "0", "aria-label": "Log lines" });
-    root.replaceChildren(...[this.filters.form, charts, chart, bar, this.view].filter(Boolean));
+    const title = base === "#/logs" && el("h1", { class: "unseen" }, "Logs");
+    root.replaceChildren(...[title, this.filters.form, charts, chart, bar, this.view].filter(Boolean));
     this.list = new VirtualList(this.view, (item) => rowOf(item, this));
     this.view.addEventListener("scroll", () => { if (this.view.scrollTop < OLDER_PX) this.loadOlder(); }, { passive: true });
   }
@@ -215,7 +216,7 @@ export class LogsPage {
   async drawHistogram() {
     const signal = this.controller.signal;
     try {
-      const answer = await getJson("/api/v1/histogram", [...this.params(), ["buckets", String(BUCKETS)]], { signal });
+      const answer = await getJson("/api/v1/histogram", [...this.params(), ...(isZoomed(this.state) ? [] : [["end", "0s"]]), ["buckets", String(BUCKETS)]], { signal }); // up to now, not to the last line
       if (signal.aborted) return;
       this.searched ??= { start: answer.start, end: answer.end };
       this.histogram.show(answer.buckets.map((one) => ({ start: Date.parse(one.start), end: Date.parse(one.end), counts: one.by })), { zoomed: isZoomed(this.state) });

@@ -6,7 +6,7 @@ import { clock } from "./format.js";
 const NEAR = 0.012; // of the axis: about the width of a mark
 const AROUND_MS = 60_000;
 const TOLD_MAX = 6;
-const GLYPHS = { rollout: "▲", restart: "↻", failure: "✕", change: "●" };
+const GLYPHS = { rollout: "▲", restart: "↻", failure: "✕", warning: "!", change: "●" };
 
 export class Marks {
   constructor(axis) {
@@ -16,9 +16,10 @@ export class Marks {
     axis.addEventListener("range", () => this.draw());
   }
 
-  // Events are {time (ms), kind: rollout | restart | failure | change, text}.
-  set(events) {
+  // Events are {time (ms), kind: rollout | restart | failure | warning | change, text}; `leftOut` older ones are not there.
+  set(events, leftOut = 0) {
     this.events = [...events].sort((a, b) => a.time - b.time);
+    if (leftOut) this.events.unshift({ time: this.events[0].time, kind: "change", text: `${leftOut} events before this are left out` });
     this.draw();
   }
 
@@ -39,7 +40,7 @@ export class Marks {
   }
 
   mark(group) {
-    const worst = ["failure", "restart", "rollout", "change"].find((kind) => group.some((event) => event.kind === kind));
+    const worst = ["failure", "restart", "rollout", "warning", "change"].find((kind) => group.some((event) => event.kind === kind));
     const told = group.slice(0, TOLD_MAX).map((event) => `${clock(event.time).slice(0, 8)} ${event.text}`);
     if (group.length > TOLD_MAX) told.push(`and ${group.length - TOLD_MAX} more`);
     const at = group[0].time;

@@ -62,7 +62,7 @@ export class ModelPage {
     const answers = await Promise.allSettled([this.figures(asked), loadEvents(this.config, asked), loadWhy(this.config, asked), this.rollout?.load(signal)]);
     if (signal.aborted) return;
     const [, events, why] = answers;
-    this.marks.set([...(events.value || []), ...this.restarts]);
+    this.marks?.set([...(events.value?.marks || []), ...this.restarts], events.value?.leftOut);
     this.explain(why.value?.findings || []);
     const failed = answers.filter(({ status, reason }) => status === "rejected" && reason.status !== 404 && reason.status !== 401);
     const told = new Set(failed.map(({ reason }) => reason.message));
@@ -79,8 +79,10 @@ export class ModelPage {
     this.strips.forEach((strip, index) => strip.set(FIGURES[index][2](one, pods).map((points) => ({ points }))));
   }
 
+  // Findings are {rule, about, found, todo, pod, container}; a pod's lines are one press away.
   explain(findings) {
-    this.why.replaceChildren(...findings.map((finding) => el("div", { class: "why" }, el("strong", {}, finding.summary), el("div", {}, finding.advice))));
+    this.why.replaceChildren(...findings.map(({ about, found, todo, pod }) => el("div", { class: "why" },
+      el("strong", {}, `${about}: ${found}`), el("div", {}, todo, " ", pod && el("button", { type: "button", onclick: () => this.logs.onFilter("pod", pod) }, "Its lines")))));
   }
 }
 

@@ -123,14 +123,15 @@ export class RolloutPanel {
       state: (state) => { if (state === "live") told = 0; else before = Math.max(before, told); },
       failure: (error) => ended(error.status === 404 ? "the platform was restarted; the model's state above says what it does now" : error.message, "busy"),
       event: ({ event, data }) => {
-        if (event === "end") { const end = JSON.parse(data); ended(end.error ? `${end.state}: ${end.error}` : end.state, end.state === "done" ? "good" : end.state === "failed" ? "bad" : "busy"); }
+        if (event === "end") { const end = JSON.parse(data); ended(`${end.state} ${end.error}`.trim(), end.state === "done" ? "good" : end.state === "failed" ? "bad" : "busy"); }
         else if (event === "progress" && ++told > before) this.tell(JSON.parse(data)); // a new connection tells all of them anew
       },
     });
   }
 
   tell(text, kind = "") {
-    this.progress.append(el("li", { class: kind && `state ${kind}` }, el("time", { class: "muted" }, clock(Date.now()).slice(0, 8)), " ", text));
+    if (kind && this.progress.lastChild?.dataset.text === text) this.progress.lastChild.remove(); // the job's own last line
+    this.progress.append(el("li", { class: kind && `state ${kind}`, "data-text": text }, el("time", { class: "muted" }, clock(Date.now()).slice(0, 8)), " ", text));
     while (this.progress.children.length > LINES_SHOWN) this.progress.firstChild.remove();
     this.progress.scrollTop = this.progress.scrollHeight;
   }
@@ -138,7 +139,7 @@ export class RolloutPanel {
 
 async function optional(path, signal) {
   try { return await getJson(path, [], { signal }); } catch (error) {
-    if (error.status === 404) return null;
+    if ([404, 405].includes(error.status)) return null; // no such model, or an older platform
     throw error;
   }
 }

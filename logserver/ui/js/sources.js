@@ -79,20 +79,26 @@ export function platformModel(namespace, model) {
   return `/platform/api/v1/models/${encodeURIComponent(namespace)}/${encodeURIComponent(model)}`;
 }
 
-const ROLLOUT_VERBS = ["rollout", "promote", "rollback", "migrate", "apply", "create", "revert"];
-const FAILURES = ["abort"];
+const ROLLOUT_VERBS = ["rollout", "step", "promote", "rollback", "migrate", "apply", "create", "revert", "scale"];
 
-// What was done to a model and what happened to it, as marks {time (ms), kind, text}.
+// What was done to a model and what happened to it, as marks {time (ms), kind, text}, and how many older ones there are.
 export async function loadEvents(config, { namespace, model, signal }) {
-  if (!config.platform) return [];
-  const { audit } = await getJson(`${platformModel(namespace, model)}/history`, [], { signal });
-  return audit.map(({ at, author, verb, detail }) => ({ time: at * 1000, kind: kindOf(verb, detail), text: `${verb} by ${author}: ${detail}` }));
+  if (!config.platform) return { marks: [], leftOut: 0 };
+  const { events, left_out: leftOut } = await getJson(`${platformModel(namespace, model)}/events`, [], { signal });
+  const marks = events.map((event) => ({ time: event.at * 1000, kind: kindOf(event), text: textOf(event) }));
+  return { marks, leftOut };
 }
 
-function kindOf(verb, detail) {
-  if (FAILURES.includes(verb) || detail.startsWith("failed")) return "failure";
-  if (verb === "restart") return "restart";
-  return ROLLOUT_VERBS.includes(verb) ? "rollout" : "change";
+function kindOf({ kind, what, severity }) {
+  if (kind === "restart" || what === "restart") return "restart";
+  if (severity !== "info") return severity === "error" || kind === "operation" ? "failure" : "warning";
+  return ROLLOUT_VERBS.includes(what) ? "rollout" : "change";
+}
+
+function textOf({ kind, what, detail, author, pod, container }) {
+  if (kind === "pod") return detail;
+  const where = [pod, container].filter(Boolean).join("/");
+  return [`${what}${author ? ` by ${author}` : ""}`, where, detail].filter(Boolean).join(": ");
 }
 
 // Restarts and starts of pods since the last look, at the time of this one: for a page without a platform. `seen` keeps
