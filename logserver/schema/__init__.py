@@ -1,8 +1,9 @@
 """The tables, as versioned steps: `0001_lines.sql` and on; one schema for both engines.
 
-A step is a file of statements ended by `;`, each safe to repeat (`IF NOT EXISTS`), so replicas that start at the same
-time may run the same step side by side: the outcome is the same. Applied steps are recorded in `schema_steps`; a store
-that has a step this program does not know was written by a newer version and is refused.
+A step is a file of statements ended by `;`, each safe to repeat (`IF NOT EXISTS`, or a change that is none the second
+time), so replicas that start at the same time may run the same step side by side: the outcome is the same. Applied
+steps are recorded in `schema_steps`; a store that has a step this program does not know was written by a newer version
+and is refused.
 
 Engines differ only in the words put for `${...}`: plain MergeTree tables of the embedded engine and of a single server
 remember insert tokens by `non_replicated_deduplication_window`; replicated ones always do.

@@ -15,8 +15,9 @@ import pytest
 from logserver.engines.embedded import EmbeddedStore
 from logserver.errors import Fatal, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected
 from logserver.record import LINE_SCHEMA, MARK_SCHEMA, POSITION_SCHEMA, REJECT_SCHEMA
-from logserver.schema import Dialect, migrate
+from logserver.schema import Dialect, migrate, steps
 from logserver.store import Cancel, Limits, read
+from tests.logserver.rows import line_rows
 
 
 @pytest.fixture
@@ -29,6 +30,21 @@ def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
 
 def test_migrating_twice_applies_each_step_once(store: EmbeddedStore) -> None:
     assert migrate(store, Dialect()) == []
+
+
+def test_a_store_of_an_older_program_keeps_its_lines(tmp_path: Path) -> None:
+    with contextlib.closing(EmbeddedStore(tmp_path, sessions=1)) as old:
+        first, *later = steps(Dialect())
+        for statement in first.statements:
+            old.execute(statement)
+        old.execute("CREATE TABLE schema_steps (step UInt32, name String) ENGINE = MergeTree ORDER BY step")
+        old.execute("INSERT INTO schema_steps VALUES (1, 'lines')")
+        old.insert("lines", line_rows({"message": f"line {number}"} for number in range(3)))
+        assert migrate(old, Dialect()) == [step.number for step in later]
+        old.insert("lines", line_rows({"message": f"line {number}", "file_id": 8} for number in range(3, 5)))
+        old.execute("OPTIMIZE TABLE lines FINAL")
+        kept = read(old, "SELECT message FROM lines ORDER BY message")
+        assert [row["message"] for row in kept] == [f"line {number}" for number in range(5)]
 
 
 def test_a_store_of_a_newer_program_is_refused(store: EmbeddedStore) -> None:
