@@ -15,8 +15,10 @@ from fastapi import Depends, FastAPI, Header, Response
 from deploy.api.answers import PlatformOf, Sight, problem_of
 from deploy.api.changes import Change, add_changes
 from deploy.api.jobs import Job, Jobs, add_jobs
+from deploy.api.proposals import add_proposals
 from deploy.api.reads import add_list, add_reads
 from deploy.api.settings import Server
+from deploy.api.sources import add_sources
 from deploy.api.streams import Streams
 from deploy.api.watching import Watches, add_watches
 from deploy.cache import ModelCache
@@ -51,7 +53,10 @@ def create_app(
     add_list(app, who, sight, cache, settings)
     add_watches(app, who, Watches(sight, cache, streams, settings.watch_max))
     add_reads(app, who, platform_of, settings)
-    add_changes(app, who, Change(platform_of, jobs))
+    change = Change(platform_of, jobs)
+    add_proposals(app, who, platform_of, change)
+    add_sources(app, who, platform_of, change)
+    add_changes(app, who, change)
     add_jobs(app, who, jobs, streams)
     return app
 

@@ -2,7 +2,7 @@
 
 # FastAPI reads the annotations of a route, and `who` is known only inside the function: they must not become text.
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -13,12 +13,14 @@ from deploy.api.answers import PlatformOf, answer
 from deploy.api.jobs import Job, Jobs
 from deploy.errors import Absent, PlatformError, Refusal, Refused
 from deploy.journal import Deed
+from deploy.operate import Platform
 from deploy.record import Record, RolloutPlan
 from deploy.spec import External, Split
 from deploy.specfile import addressed
 from milepost.auth import Caller
 
 EditOf = Callable[[Record, Deed], Record]
+Submit = Callable[[Platform], Awaitable[Record]]
 Given = TypeVar("Given")
 
 
@@ -42,18 +44,38 @@ class Change:
         self, caller: Caller, namespace: str, name: str, verb: str, edit: EditOf, *, reason: str, known: bool = True
     ) -> Response:
         """Write the edit down and start its job; `known` refuses a model that never existed."""
+
+        async def submit(platform: Platform) -> Record:
+            if known:
+                await platform.record(namespace, name)
+            deed = platform.deed(reason)
+            return await platform.submit(namespace, name, lambda found: edit(found, deed))
+
+        return await self.submitted(caller, namespace, name, verb, submit)
+
+    async def submitted(
+        self,
+        caller: Caller,
+        namespace: str,
+        name: str,
+        verb: str,
+        submit: Submit,
+        *,
+        instead: Callable[[Record], Response | None] = lambda _: None,
+    ) -> Response:
+        """Write a change down by `submit` and start its job, unless `instead` answers for the record it left."""
         job = Job(secrets.token_hex(8), namespace, name, verb, owner=caller.name)
         platform = self._platform_of(caller, lambda progress: job.tell(progress.message))
-        if known:
-            await platform.record(namespace, name)
-        deed = platform.deed(reason)
         self._jobs.make_room(job.id)
         await self._jobs.promise(job, caller)
         try:
-            await platform.submit(namespace, name, lambda found: edit(found, deed))
+            given = instead(await submit(platform))
         except PlatformError:
             await self._jobs.withdraw(job)
             raise
+        if given is not None:
+            await self._jobs.withdraw(job)
+            return given
         self._jobs.start(job, platform)
         return answer(job.public(), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
 

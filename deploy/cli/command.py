@@ -166,12 +166,22 @@ async def submitted(platform: Platform, key: str, edit: Edit, *, wait: bool) -> 
 
 
 async def followed(platform: Platform, record: Record, *, wait: bool) -> None:
-    """Carry out what a record asks for, with `wait`, and say how it ended."""
+    """Carry out what a record asks for, with `wait`, and say how it ended. What came back ends with exit code 1."""
+    asked = record
     if wait and (record.active or record.rollout is not None or record.deleting):
         record = await platform.converge(record.namespace, record.name)
     operation = record.operation
     if operation is not None:
         click.echo(f"{record.key}: {operation.verb} {operation.state} {operation.message}".rstrip())
+    if came_back(asked, record):
+        raise SystemExit(1)
+
+
+def came_back(asked: Record, ended: Record) -> bool:
+    """Whether what was asked for was undone: an atomic apply reverted, a rollout aborted by its judgement."""
+    if ended.operation is not None and ended.operation.verb == "revert":
+        return True
+    return asked.rollout is not None and ended.rollout is None and ended.stable != asked.rollout.candidate
 
 
 def show(document: Any, output: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

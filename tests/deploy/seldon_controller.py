@@ -36,11 +36,14 @@ async def seldon_controller(client: KubeClient, namespace: str, *, port: int = 8
 
 
 async def _reconcile_until(stopping: asyncio.Event, client: KubeClient, namespace: str, port: int) -> None:
+    path = resource_path(GROUP, "v1", "seldondeployments", namespace=namespace)
     while not stopping.is_set():
-        for item in await _items(client, resource_path(GROUP, "v1", "seldondeployments", namespace=namespace)):
-            if "deletionTimestamp" not in item["metadata"]:
-                with contextlib.suppress(KubeError):  # A conflict or an object just deleted: the next round sees it.
-                    await reconcile(client, item, port)
+        # A conflict, an object just deleted, an answer that came too late on a slow machine: the next round sees it.
+        with contextlib.suppress(KubeError):
+            for item in await _items(client, path):
+                if "deletionTimestamp" not in item["metadata"]:
+                    with contextlib.suppress(KubeError):
+                        await reconcile(client, item, port)
         await asyncio.sleep(EVERY_S)
 
 
@@ -84,6 +87,7 @@ async def _report(client: KubeClient, item: Object, deployments: Object, service
 def _deployment(item: Object, predictor: Object, service: str) -> Object:
     name = item["metadata"]["name"]
     components = predictor.get("componentSpecs") or [{}]
+    pod = components[0].get("spec", {})
     containers = [
         {"name": one["name"], "image": one.get("image", "seldonio/server:1")}
         for one in components[0].get("spec", {}).get("containers", [{"name": predictor["graph"]["name"]}])
@@ -101,7 +105,7 @@ def _deployment(item: Object, predictor: Object, service: str) -> Object:
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
             "template": {
                 "metadata": {"labels": labels, "annotations": annotations},
-                "spec": {"containers": containers},
+                "spec": {"containers": containers, "nodeSelector": pod.get("nodeSelector", {})},
             },
         },
     }
