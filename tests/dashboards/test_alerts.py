@@ -13,7 +13,7 @@ import yaml
 
 from dashboards.alerts.generate import FOLDER, GROUPS, stale
 from dashboards.alerts.rule import Alert, Recording
-from tests.dashboards.cases import Case, models, pipeline, resources, slo
+from tests.dashboards.cases import Case, models, pipeline, resources, samples, slo
 from tests.dashboards.expressions import ROOT, grouping_labels, selectors
 from tests.dashboards.test_dashboards import KNOWN
 
@@ -28,6 +28,15 @@ CASES: dict[str, tuple[Case, ...]] = {
     "pipeline": pipeline.CASES,
 }
 ALL_CASES = [case for cases in CASES.values() for case in cases]
+VANISHING = {
+    name: [
+        next(case for case in cases if case.alert == alert and any(case.fires.values()) and case.step == 1).vanishing()
+        for alert in sorted({case.alert for case in cases})
+        if not alert.endswith("Absent")
+    ]
+    for name, cases in CASES.items()
+}
+"""For every alert that is not about absence: what it is about goes missing while it fires."""
 RUNBOOKS = ROOT / "docs" / "runbooks"
 
 
@@ -55,10 +64,15 @@ def run_promtool(promtool: str, folder: Path, tests: list[dict[str, object]], *,
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "step"), sorted({(name, case.step) for name in CASES for case in CASES[name]}))
 def test_the_alerts_fire_rest_and_resolve(name: str, step: int, promtool: str, tmp_path: Path) -> None:
-    told = [case for case in CASES[name] if case.step == step]
+    told = [case for case in (*CASES[name], *VANISHING[name]) if case.step == step]
     about = {case.alert for case in told}
     rules = [group.name for group in GROUPS if about & {alert.name for alert in group.alerts()}]
     run_promtool(promtool, tmp_path, [case.test() for case in told], step=step, rules=rules)
+
+
+def test_a_story_is_cut_sample_by_sample() -> None:
+    assert samples("_x2 0+60x3 5 7-2x1 3x1 _") == ["_", "_", "0", "60", "120", "180", "5", "7", "5", "3", "3", "_"]
+    assert {case.alert for cases in VANISHING.values() for case in cases} == {n for n in NAMES if n[-6:] != "Absent"}
 
 
 def test_a_story_that_is_not_true_is_refused(promtool: str, tmp_path: Path) -> None:

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+VANISHED_FOR = 75
+"""Minutes without any series after which nothing may fire any more: longer than the windows of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,30 @@ class Case:
                 for minute, count in self.fires.items()
             ],
         }
+
+    def vanishing(self) -> Case:
+        """Return the story that ends in the midst of the alert: nothing is scraped any more, so nothing is known."""
+        minute = next(minute for minute, count in self.fires.items() if count)
+        return replace(
+            self,
+            story=f"{self.story}; all series go missing while it fires",
+            series={name: " ".join(samples(values)[: minute // self.step + 1]) for name, values in self.series.items()},
+            fires={minute: self.fires[minute], minute + VANISHED_FOR: 0},
+        )
+
+
+def samples(values: str) -> list[str]:
+    """Return the single samples of promtool's notation."""
+    found: list[str] = []
+    for word in values.split():
+        match = re.fullmatch(r"(_|-?[\d.e+]+?)(?:([+-][\d.]+))?(?:x(\d+))?", word)
+        assert match is not None, word
+        start, step, times = match[1], float(match[2] or 0), match[3]
+        if start == "_":
+            found += ["_"] * int(times or 1)
+        else:
+            found += [f"{float(start) + step * number:.10g}" for number in range(int(times or 0) + 1)]
+    return found
 
 
 MODEL = 'namespace="models",model="iris"'
