@@ -70,11 +70,15 @@ def _staged(
     record: Record, release: Release, cluster: Cluster, services: Mapping[str, str], seen: Seen, *,
     now: float | None, settle_s: float,
 ) -> Stage | None:  # fmt: skip
-    if now is None or cluster.router != "nginx" or UNKNOWN in services.values():
+    if cluster.router != "nginx" or UNKNOWN in services.values():
         return None
     route = route_of(release, cluster, services)
+    if route is None or (now is None and (seen.main is None or seen.main.primary.service != route.stable.service)):
+        return None
+    if now is None:
+        now = seen.main.handover.moved_at + settle_s if seen.main else 0.0
     leaving = {services.get(track.predictor, "") for track in record.leaving}
-    return stage(route, seen.main, leaving=leaving, now=now, settle_s=settle_s) if route else None
+    return stage(route, seen.main, leaving=leaving, now=now, settle_s=settle_s)
 
 
 def release_of(record: Record) -> Release:

@@ -11,7 +11,8 @@ from deploy.judge import Verdict
 from deploy.record import Record, decode, encode
 from deploy.rollout import canary
 from deploy.spec import External, ModelSpec, Split
-from tests.deploy.world import World
+from deploy.wanted import wanted
+from tests.deploy.world import CLUSTER, SETTLE_S, World
 
 DEED = Deed("ada", 1000.0, "a test", "op-1")
 
@@ -39,6 +40,13 @@ def test_a_new_model_is_ready_before_its_route_exists() -> None:
     assert world.routes == {"m": ("m-default",)}
     assert world.record.operation is not None
     assert world.record.operation.state == "done"
+
+
+def test_what_is_compared_with_a_settled_model_differs_in_nothing() -> None:
+    world = deployed()
+    world.record = edits.start_rollout(world.record, spec("2"), canary((50,), 0), DEED)
+    world.settle()
+    assert wanted(world.record, world.seen(), cluster=CLUSTER, settle_s=SETTLE_S).digests == world.digests
 
 
 def test_a_canary_rises_and_becomes_the_stable_track() -> None:
