@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
@@ -44,30 +45,41 @@ WAIT_S = 120.0
 _Result = TypeVar("_Result")
 
 
+BOUNDS_US = (15_000, 30_000, 60_000, 120_000, 240_000)
+
+
 @dataclass
 class Traffic:
-    """What the models' pages tell: requests since the start at a rate, some of them failed."""
+    """What the models' pages tell: requests since the start, some of them failed; the figures may change on the way."""
 
     per_second: float = 40.0
     error_ratio: float = 0.02
     latency_s: float = 0.03
     started: float = field(default_factory=time.monotonic)
+    counted_until: float = field(default_factory=time.monotonic)
+    counts: dict[str, float] = field(default_factory=dict)
 
     def serving_page(self) -> str:
         """Return TF Serving's page (microseconds, cumulative buckets)."""
-        requests = int((time.monotonic() - self.started) * self.per_second)
-        failed = int(requests * self.error_ratio)
+        self._count()
         family, labels = ":tensorflow:serving:request_latency", 'model_name="m",API="predict",entrypoint="REST"'
-        bounds = [self.latency_s * 1e6 * factor for factor in (0.5, 1, 2, 4)]
-        rows = [f'{family}_bucket{{{labels},le="{bound:g}"}} {int(requests * share)}'
-                for bound, share in zip(bounds, (0.3, 0.8, 0.97, 1.0), strict=True)]  # fmt: skip
+        rows = [f'{family}_bucket{{{labels},le="{bound}"}} {int(self.counts[str(bound)])}' for bound in BOUNDS_US]
+        requests, failed = int(self.counts["requests"]), int(self.counts["failed"])
         return "\n".join([
             "# TYPE :tensorflow:serving:request_count counter",
             f':tensorflow:serving:request_count{{model_name="m",status="OK"}} {requests - failed}',
             f':tensorflow:serving:request_count{{model_name="m",status="INTERNAL"}} {failed}',
             f"# TYPE {family} histogram", *rows, f'{family}_bucket{{{labels},le="+Inf"}} {requests}',
-            f"{family}_sum{{{labels}}} {requests * self.latency_s * 1e6:g}", f"{family}_count{{{labels}}} {requests}\n",
+            f"{family}_sum{{{labels}}} {self.counts['us']:.0f}", f"{family}_count{{{labels}}} {requests}\n",
         ])  # fmt: skip
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        requests = (now - self.counted_until) * self.per_second
+        self.counted_until = now
+        new = {"requests": requests, "failed": requests * self.error_ratio, "us": requests * self.latency_s * 1e6}
+        new |= {str(bound): requests * (1 - math.exp(-1.5 * bound / self.latency_s / 1e6)) for bound in BOUNDS_US}
+        self.counts = {name: self.counts.get(name, 0.0) + value for name, value in new.items()}
 
     def node_page(self, pods: list[Object]) -> str:
         """Return a node exporter's page: 0.8 cores, 1.5 GiB and 0.4 of a card for each container."""
