@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from deploy.app import SERVER_GROUPS
 from deploy.render import render
 from deploy.settings import Cluster
 from deploy.specfile import read_spec
@@ -14,6 +15,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_settings_table_is_that_of_the_code() -> None:
     assert table({"cluster": Cluster}) in (DOCS / "model-spec.md").read_text()
+
+
+def test_the_settings_of_the_platform_are_those_of_the_code() -> None:
+    groups = {name: SERVER_GROUPS[name] for name in ("platform", "operations", "lock", "judge", "logs")}
+    assert table(groups) in (DOCS / "platform.md").read_text()
 
 
 def test_the_example_of_the_documentation_renders() -> None:
