@@ -68,7 +68,10 @@ async def create_objects(client: KubeClient, namespace: str, *, exporter_port: i
 async def _create_models(client: KubeClient, namespace: str) -> None:
     model = seldon_deployment(MODEL, namespace=namespace, replicas=1)
     (stable,) = model["spec"]["predictors"]
-    model["spec"]["predictors"] = [{**stable, "traffic": 80}, {**stable, "name": CANARY, "traffic": 20}]
+    model["spec"]["predictors"] = [
+        {**stable, "replicas": 2, "traffic": 80},
+        {**stable, "name": CANARY, "traffic": 20},
+    ]
     models = resource_path(SELDON_GROUP, "v1", "seldondeployments", namespace=namespace)
     for each in (model, seldon_deployment("churn", namespace=namespace, replicas=1, state="Creating")):
         await create(client, models, each)
@@ -92,9 +95,10 @@ def _replica(namespace: str, predictor: str, place: str) -> Object:
 
 
 def _unschedulable(namespace: str) -> Object:
-    """A pod that the real scheduler finds no node for."""
+    """A second replica, for which the real scheduler finds no node."""
     wanted = {"requests": {"cpu": "1000"}, "limits": {"cpu": "1000"}}
-    return seldon_pod("churn-default-0-classifier-5b8d9-tq6zn", namespace=namespace, model="churn", resources=wanted)
+    name = f"{MODEL}-{STABLE}-0-classifier-7d9c6b5f4d-tq6zn"
+    return seldon_pod(name, namespace=namespace, model=MODEL, resources=wanted)
 
 
 def _helpers(place: str, exporter_port: int) -> list[Object]:
