@@ -26,10 +26,9 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from logserver.arrived import is_behind, stored_vector, without_passed
 from logserver.cursor import Vector, encode_tail
 from logserver.errors import LogServerError, QueryTimeout, Transient
 from logserver.filters import Selection
@@ -47,10 +46,6 @@ READ_LINES = 20_000
 """Lines read from the store at a time."""
 LOCAL_FOR_S = 5.0
 """A partition whose batches came from this process within this time is not polled: its next batch is on its way."""
-
-_POSITIONS = (
-    "SELECT topic, partition, argMax(next_offset, (epoch, seq)) AS next_offset FROM positions GROUP BY topic, partition"
-)
 
 
 class TooManyFollowers(Exception):  # noqa: N818 - named as the condition
@@ -124,15 +119,22 @@ class Hub:
                 next_poll = self._loop.time() + self.settings.poll_interval
 
     async def ready(self, at_least: Vector, patience_s: float) -> bool:
-        """Wait until the hub runs and has passed `at_least`; return False when it has not after `patience_s`.
+        """Wait until the hub runs and has passed `at_least`; return False when the store does not know of it.
 
-        A follower who comes from another replica may know of lines that this one has not seen yet.
+        A follower who comes from another replica may know of lines that this one has not seen yet, and a replica that
+        is behind is no reason to begin again. After each `patience_s` the store itself is asked. Raises HubEnded, and
+        what `Reader.rows` raises.
         """
         await self._ready.wait()
-        ends = asyncio.get_running_loop().time() + patience_s
-        while any(self.vector.get(place, 0) < offset for place, offset in at_least.items()):
-            if asyncio.get_running_loop().time() > ends:
-                return False
+        clock = asyncio.get_running_loop().time
+        ends = clock() + patience_s
+        while is_behind(self.vector, at_least):
+            if self.ended:
+                raise HubEnded("the server is stopping; connect again")
+            if clock() > ends:
+                if is_behind(await stored_vector(self._reader), at_least):
+                    return False
+                ends = clock() + patience_s
             await asyncio.sleep(self.settings.poll_interval / 4)
         return True
 
@@ -190,14 +192,10 @@ class Hub:
     async def _first_positions(self) -> dict[TopicPartition, int]:
         while True:
             try:
-                return await self._positions()
+                return await stored_vector(self._reader)
             except (Transient, QueryTimeout, Busy) as error:
                 log.warning("followers wait, the store does not answer: %s", error)
                 await asyncio.sleep(1)
-
-    async def _positions(self) -> dict[TopicPartition, int]:
-        rows = await self._reader.rows(_POSITIONS)
-        return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows.to_pylist()}
 
     async def _take(self, batch: StoredBatch) -> None:
         """Pass on a batch of this process, after what is missing before it."""
@@ -213,7 +211,7 @@ class Hub:
         for place, span in batch.spans.items():
             self._local[place] = self._loop.time()
             if (passed := self._passed(place, span)) > span.from_offset:
-                lines = _without_passed(lines, place, passed)
+                lines = without_passed(lines, place, passed)
         ahead = {place: max(self._passed(place, span), span.next_offset) for place, span in batch.spans.items()}
         self._pass_on(lines, ahead)
 
@@ -224,7 +222,7 @@ class Hub:
     async def _poll(self) -> None:
         """Pass on what other replicas have stored."""
         assert self._loop is not None
-        positions = await self._positions()
+        positions = await stored_vector(self._reader)
         recent = self._loop.time() - LOCAL_FOR_S
         for place, next_offset in positions.items():
             if next_offset < self.vector.get(place, 0):
@@ -286,9 +284,3 @@ class Hub:
         for feed in self._feeds.values():
             for follower in feed.followers:
                 follower.tell_reset(str(place), self.cursor)
-
-
-def _without_passed(lines: pa.Table, place: TopicPartition, passed: int) -> pa.Table:
-    here = pc.and_(pc.equal(lines.column("partition"), place.partition), pc.equal(lines.column("topic"), place.topic))
-    old = pc.and_(here, pc.less(lines.column("offset"), passed))
-    return lines.filter(pc.invert(old)) if np.asarray(old).any() else lines

@@ -22,7 +22,7 @@ from logserver.record import TopicPartition
 from logserver.times import TimeRange
 
 PATIENCE_S = 5.0
-"""How long a tail waits for this replica to see what the cursor's replica has seen."""
+"""How long a tail waits for this replica to see what the cursor's has seen, before the store itself is asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,3 +288,15 @@ async def test_a_tail_that_lost_lines_ends_with_the_cursor_before_them(
         assert got + (await take(follow(hub, reader, Tail(Selection(), cursor=decode_tail(end.cursor))), 4))[0] == [
             f"0:{number}" for number in range(8)
         ]
+
+
+async def test_a_replica_that_is_behind_is_waited_for_and_a_cursor_nobody_knows_is_not(
+    reader: Reader, lines_store: EmbeddedStore
+) -> None:
+    seldom = TailSettings(poll_interval=Seconds(1), heartbeat=Seconds(0.1))
+    place = TopicPartition("logs", 0)
+    async with running(reader, seldom) as hub:
+        await Writer(lines_store, hub).write([{}, {}], local=False)
+        assert await hub.ready({place: 2}, patience_s=0.01)
+        assert hub.vector[place] == 2
+        assert not await hub.ready({place: 3}, patience_s=0.01)
