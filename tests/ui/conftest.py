@@ -9,7 +9,9 @@ import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 
 from logserver.engines.embedded import EmbeddedStore
+from tests.conftest import need
 from tests.logserver.api_server import ApiServer
+from tests.parts.axe import axe_script
 from tests.parts.chromium import Chromium
 from tests.ui.browser import Page, driving
 from tests.ui.served import Feed, served
@@ -34,6 +36,12 @@ def driver(chromium: Chromium, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with driving(chromium, profile) as started:
         started.profile = profile  # type: ignore[attr-defined]
         yield started
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which checks a page it is run in."""
+    return need(axe_script)
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.conftest import need
 from tests.logserver.api_server import ApiServer
-from tests.parts.axe import axe_script
 from tests.ui.browser import Page
 from tests.ui.served import Feed, numbered
 
@@ -22,12 +20,6 @@ axe.run(document, { resultTypes: ["violations"] }).then(
   ({ violations }) => done(violations.map(told)),
   (error) => done([["axe itself", [String(error)]]]));
 """
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The checker's source."""
-    return need(axe_script)
 
 
 def violations(page: Page, axe: str) -> list[Any]:

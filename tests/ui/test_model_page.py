@@ -18,6 +18,7 @@ from tests.parts.kubernetes import ControlPlane
 from tests.ui.browser import Page
 from tests.ui.neighbours import MODEL, Neighbours, neighbours
 from tests.ui.served import Feed, served
+from tests.ui.test_accessibility import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster, pytest.mark.slow]
 
@@ -129,6 +130,20 @@ def test_rollouts_and_restarts_are_marked_and_lead_to_their_lines(page: Page, ar
     page.until(lambda: "restart" in page.run(marks) and "memory grows" in page.run(marks), "the restart is not marked")
     page.run("[...document.querySelectorAll('.marks .mark')].at(-1).click()")
     page.until(lambda: "start=" in page.hash, "the mark does not lead to the lines around it")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_fault_with_figures_marks_and_a_question(
+    page: Page, around: Neighbours, axe: str, theme: str
+) -> None:
+    page.run("localStorage.setItem('milepost-theme', arguments[0])", theme)
+    open_model(page, around)
+    page.until(lambda: page.all("[data-figure='Requests/s'] path") and page.all(".marks .mark"), "no figures or marks")
+    assert violations(page, axe) == []
+    press_verb(page, "scale")
+    assert violations(page, axe) == []
+    page.press(Keys.ESCAPE)
+    page.run("localStorage.clear()")
 
 
 def test_a_canary_is_paused_resumed_aborted_promoted_and_rolled_back_by_the_keyboard(
