@@ -129,7 +129,7 @@ def _add_json(app: FastAPI, exporter: Exporter, authorizer: Authorizer) -> None:
         seen = await visible({key.partition("/")[0] for key in entries}, query.namespace, who, authorizer)
         keys, following = cut((key for key in entries if key.partition("/")[0] in seen), query.after, query.limit)
         items = [pod_view(entries[key], exporter.ring, history=query.history) for key in keys]
-        return _json(answer(exporter.ring, items, following))
+        return _json(answer(exporter.ring, exporter.pods.shard, items, following))
 
     @app.get("/api/v1/models", summary="Rate, errors and latency of models, now and lately")
     async def models(request: Request, query: Annotated[ModelsQuery, Query()]) -> Response:
@@ -153,7 +153,7 @@ def _add_json(app: FastAPI, exporter: Exporter, authorizer: Authorizer) -> None:
             history=query.history,
             window_s=query.window,
         )
-        return _json(answer(exporter.ring, views, following))
+        return _json(answer(exporter.ring, exporter.pods.shard, views, following))
 
 
 def collection_timeout(header: str, scrape: ScrapeSettings) -> float:

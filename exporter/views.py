@@ -14,6 +14,7 @@ from math import isnan
 import msgspec
 
 from exporter.cluster import Cluster, PredictorState
+from exporter.podindex import Shard
 from exporter.pods import PodEntry
 from exporter.ring import Ring
 
@@ -87,8 +88,13 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of pods or models; `next` continues behind the last one, empty at the end."""
+    """A page of pods or models; `next` continues behind the last one, empty at the end.
 
+    Of several `shards` each knows the traffic of its own pods' pages only.
+    """
+
+    shard: int
+    shards: int
     at: float | None
     interval_s: float
     times: Sequence[float]
@@ -96,10 +102,18 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     next: str
 
 
-def answer(ring: Ring, items: Sequence[PodView | ModelView], following: str) -> Answer:
+def answer(ring: Ring, shard: Shard, items: Sequence[PodView | ModelView], following: str) -> Answer:
     """Return the frame around items."""
     times = ring.times()
-    return Answer(at=times[-1] if times else None, interval_s=ring.interval_s, times=times, items=items, next=following)
+    return Answer(
+        shard=shard.index,
+        shards=shard.count,
+        at=times[-1] if times else None,
+        interval_s=ring.interval_s,
+        times=times,
+        items=items,
+        next=following,
+    )
 
 
 def pod_view(entry: PodEntry, ring: Ring, *, history: bool) -> PodView:

@@ -185,6 +185,7 @@ async def test_a_pod_has_its_figures_now_and_lately(api: Api) -> None:
     assert pod["now"]["memory_bytes"] == 2.0**20
     assert pod["history"]["memory_bytes"] == [2.0**20, 2.0**20]
     assert answer["times"] == [NOW, NOW + 15]
+    assert (answer["shard"], answer["shards"]) == (0, 1)
     (notebook,) = (await api.json("/api/v1/pods?namespace=research&history=false"))["items"]
     assert (notebook["now"]["gpu_cards"], notebook["gpu_request_cards"], notebook["history"]) == (0.5, 0.3, None)
 
