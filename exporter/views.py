@@ -93,8 +93,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     Of several `shards` each knows the traffic of its own pods' pages only.
     """
 
-    shard: int
-    shards: int
+    shard: int = 0
+    shards: int = 1
     at: float | None
     interval_s: float
     times: Sequence[float]
