@@ -5,6 +5,9 @@ from pathlib import Path
 import yaml
 
 from deploy.app import SERVER_GROUPS
+from deploy.environments import parse
+from deploy.rebuild import Ask, job_of
+from deploy.record import Record, RolloutPlan
 from deploy.render import render
 from deploy.settings import Cluster
 from deploy.specfile import read_spec
@@ -27,3 +30,14 @@ def test_the_example_of_the_documentation_renders() -> None:
     example, overrides = (block.partition("```")[0] for block in blocks)
     spec = yaml.safe_load(example) | yaml.safe_load(overrides)
     assert len(render(read_spec(yaml.safe_dump(spec)), Cluster())) == 3
+
+
+def test_the_policy_and_the_job_template_of_the_documentation_are_read() -> None:
+    blocks = (DOCS / "environments.md").read_text().split("```yaml\n")[1:]
+    policy, template = (block.partition("```")[0] for block in blocks)
+    prod = parse(policy)["prod"]
+    assert (prod.after, prod.limits.pinned_images, prod.approvals[0].groups) == ("qa", True, ("release",))
+    ask = Ask("registry.example.com/ner:2", RolloutPlan(), base="python:3.12", commit="4f2a91c")
+    job = job_of(template, ask, Record("nlp", "ner"), "d1", timeout_s=60)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"][2] == "--push=registry.example.com/ner:2"
