@@ -36,11 +36,12 @@ export function percent(ratio) {
 }
 
 // The same pod has the same colour on every page and in every session. In oklch all hues of one lightness have about the
-// same contrast, which the theme's `--pod-lightness` keeps above 4.5.
+// same contrast, which the theme's `--pod-lightness` keeps above 4.5. The golden angle puts names that differ in their last
+// letter, as replicas' do, far apart.
 export function podColor(pod) {
   let hash = 0;
   for (const letter of pod) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
-  return `oklch(var(--pod-lightness) 0.14 ${hash % 360})`;
+  return `oklch(var(--pod-lightness) 0.14 ${Math.round((hash * 137.508) % 360)})`;
 }
 
 // The message as indented JSON, or null when it is none.
