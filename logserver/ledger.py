@@ -24,10 +24,19 @@ QUERY_ID_PREFIX = "milepost"
 class Ledger:
     """This process's claims; one thread at a time."""
 
-    def __init__(self, store: Store, *, shared: bool, cluster: str, now: Callable[[], datetime.datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        shared: bool,
+        cluster: str,
+        now: Callable[[], datetime.datetime],
+        replicated: bool = False,
+    ) -> None:
         self.owner = uuid.uuid4().hex
         self._store = store
         self._shared = shared
+        self._replicated = replicated
         self.cluster = f"ON CLUSTER `{cluster}`" if cluster else ""
         self._now = now
         self._epochs: dict[TopicPartition, int] = {}
@@ -47,6 +56,7 @@ class Ledger:
         self._epochs = {}
         if not ours:
             return {}
+        self._catch_up(("owners",))
         highest, older = self._known(ours)
         epochs = {partition: highest.get(partition, 0) + 1 for partition in ours}
         for partition, epoch in epochs.items():
@@ -57,6 +67,7 @@ class Ledger:
             )
         if self._shared:
             self._end_inserts_of(older)
+        self._catch_up(("positions", "files", "lines"))
         self._epochs = epochs
         return self._positions(ours)
 
@@ -103,6 +114,16 @@ class Ledger:
                 epochs[partition] = int(str(row["epoch"]))
                 names.update(str(name) for name in _listed(row["names"]))
         return epochs, names - {self.owner}
+
+    def _catch_up(self, tables: tuple[str, ...]) -> None:
+        """Wait until this server has all that was inserted on the table's other replicas.
+
+        Each replicated table is copied on its own, so a position or a mark could be here before its lines, or lines
+        before their mark. https://clickhouse.com/docs/sql-reference/statements/system#sync-replica
+        """
+        if self._replicated:
+            for table in tables:
+                self._store.execute(f"SYSTEM SYNC REPLICA {table}")
 
     def _end_inserts_of(self, owners: set[str]) -> None:
         """End running inserts of earlier owners and wait until they have ended."""

@@ -6,8 +6,10 @@ import datetime
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pytest
@@ -18,8 +20,9 @@ from logserver.errors import QueryCancelled, QueryTimeout, QueryTooLarge, Reject
 from logserver.ledger import Ledger
 from logserver.record import LINE_SCHEMA, MARK_SCHEMA, Span, TopicPartition
 from logserver.schema import Dialect, migrate
+from logserver.schema import steps as known_steps
 from logserver.settings import StoreSettings
-from logserver.store import Cancel, Limits, Store, read
+from logserver.store import NO_PARAMS, Cancel, Limits, Params, Store, read
 from tests.logserver.test_dedup import lines_of
 from tests.parts.native_front import native_front
 
@@ -42,6 +45,25 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def test_migrating_again_changes_nothing(store: Store) -> None:
     assert migrate(store, Dialect()) == []
+
+
+def test_many_that_start_at_once_bring_a_new_server_to_the_same_schema(tmp_path: Path) -> None:
+    with native_front(tmp_path) as (port, _), ThreadPoolExecutor(6) as replicas:
+        stores = [ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}", connections=1)) for _ in range(6)]
+        together = threading.Barrier(len(stores))
+
+        def start(store: ServerStore) -> None:
+            together.wait()
+            migrate(store, Dialect())
+
+        list(replicas.map(start, stores))
+        steps = read(stores[0], "SELECT DISTINCT step FROM schema_steps ORDER BY step")
+        assert [row["step"] for row in steps] == [step.number for step in known_steps(Dialect())]
+        assert [migrate(store, Dialect()) for store in stores] == [[]] * len(stores)
+        stores[1].insert("lines", lines_of([(1, 1, 1)]))
+        assert read(stores[2], "SELECT count() AS n FROM lines") == [{"n": 1}]
+        for store in stores:
+            store.close()
 
 
 def test_a_line_comes_back_as_it_was_stored(store: Store) -> None:
@@ -135,6 +157,30 @@ def test_positions_follow_the_newest_owner(store: Store) -> None:
     ledgers[0].advance({partition: Span(100, 900)}, token="b")  # a zombie's write after the new owner registered
     ledgers[1].advance({partition: Span(100, 150)}, token="c")
     assert ledgers[0].register([partition]) == {partition: 150}
+
+
+def test_with_replicated_tables_an_owner_first_catches_up_with_the_other_replicas() -> None:
+    said: list[str] = []
+
+    class Listener:
+        def execute(self, sql: str, params: Params = NO_PARAMS) -> None:
+            said.append(sql.split(" (", maxsplit=1)[0])
+
+        def select(self, sql: str, params: Params = NO_PARAMS, **_: object) -> Iterator[pa.RecordBatch]:
+            said.append("SELECT … FROM positions" if "FROM positions" in sql else "SELECT … FROM owners")
+            return iter(())
+
+    ledger = Ledger(cast(Store, Listener()), shared=True, cluster="", now=lambda: NOW, replicated=True)
+    ledger.register([TopicPartition("logs", 0)])
+    assert said == [
+        "SYSTEM SYNC REPLICA owners",
+        "SELECT … FROM owners",
+        "INSERT INTO owners",
+        "SYSTEM SYNC REPLICA positions",
+        "SYSTEM SYNC REPLICA files",
+        "SYSTEM SYNC REPLICA lines",
+        "SELECT … FROM positions",
+    ]
 
 
 def test_a_server_that_is_not_there_is_worth_another_try() -> None:
