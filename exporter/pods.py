@@ -31,6 +31,7 @@ class ContainerEntry:
     """One container: whom to attribute to, and what the ratios and the JSON API need. None: not set."""
 
     subject: Subject
+    image: str
     container_id: str
     cpu_limit: float | None
     memory_limit: float | None
@@ -143,6 +144,7 @@ def _container_entry(
     ended = last_ended(status)
     return ContainerEntry(
         subject,
+        image=sys.intern(container.image),
         container_id=status.container_id.partition("://")[2],
         cpu_limit=quantity(limits, "cpu"),
         memory_limit=quantity(limits, "memory"),

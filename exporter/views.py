@@ -15,8 +15,9 @@ import msgspec
 
 from exporter.cluster import Cluster, PredictorState
 from exporter.podindex import Shard
-from exporter.pods import PodEntry
-from exporter.ring import Ring
+from exporter.pods import ContainerEntry, PodEntry
+from exporter.ring import POD_FIELDS, Ring
+from exporter.sources.discovery import ENGINE_CONTAINER
 
 Series = Mapping[str, Sequence[float | None]]
 
@@ -72,7 +73,10 @@ class PredictorView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelView(msgspec.Struct, frozen=True, kw_only=True):
-    """One model."""
+    """One model; `now` and `history` have its traffic and, added up, what its pods use.
+
+    `images` are those of its containers, the orchestrator's left out.
+    """
 
     namespace: str
     model: str
@@ -81,6 +85,7 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     pods: int
     pods_not_ready: Mapping[str, int]
     ingresses: Sequence[str]
+    images: Sequence[str] = ()
     predictors: Sequence[PredictorView]
     now: Mapping[str, float | None]
     window: WindowView | None
@@ -177,7 +182,10 @@ class _Facts:
 
 def _model_view(facts: _Facts, key: tuple[str, str]) -> ModelView:
     model, pods = facts.cluster.models.get(*key), facts.pods[key]
-    now, past = _figures(facts.ring.models.read((*key, ""), facts.ring.ticks()), history=facts.history)
+    ticks = facts.ring.ticks()
+    used = [facts.ring.pods.read((key[0], entry.subject.identity.pod), ticks) for entry in pods]
+    traffic = facts.ring.models.read((*key, ""), ticks)
+    now, past = _figures({**traffic, **summed(used)}, history=facts.history)
     states = {state.name: state for state in facts.cluster.predictors(model, facts.ready)} if model else {}
     names = dict.fromkeys([*states, *sorted({entry.subject.identity.predictor for entry in pods})])
     return ModelView(
@@ -188,6 +196,7 @@ def _model_view(facts: _Facts, key: tuple[str, str]) -> ModelView:
         pods=len(pods),
         pods_not_ready=Counter(entry.reason for entry in pods if entry.reason),
         ingresses=sorted(facts.ingresses.get(key, ())),
+        images=sorted({c.image for e in pods for c in e.containers if c.image and not _is_orchestrator(c)}),
         predictors=[_predictor_view(facts, (*key, name), states.get(name)) for name in names],
         now=now,
         window=_window(facts, (*key, "")),
@@ -225,6 +234,21 @@ def _window(facts: _Facts, key: tuple[str, str, str]) -> WindowView | None:
         p95_s=figures["p95_s"],
         p99_s=figures["p99_s"],
     )
+
+
+def _is_orchestrator(container: ContainerEntry) -> bool:
+    return container.subject.identity.container == ENGINE_CONTAINER
+
+
+def summed(pods: Sequence[Series]) -> Series:
+    """Return the sum of the pods' series point by point; a point that no pod knows stays unknown."""
+    return {
+        name: [
+            sum(known) if (known := [value for value in values if value is not None]) else None
+            for values in zip(*(pod[name] for pod in pods), strict=True)
+        ]
+        for name in POD_FIELDS
+    }
 
 
 def _figures(series: Series, *, history: bool) -> tuple[Mapping[str, float | None], Series | None]:

@@ -15,10 +15,11 @@ import yaml
 from exporter.api import accepts_gzip, collection_timeout, create_app, cut
 from exporter.collector import Collection, Collector
 from exporter.render import SeriesBound
-from exporter.ring import Ring
+from exporter.ring import POD_FIELDS, Ring
 from exporter.samples import ContainerUsage, GpuUsage, SourceResult, Subject
 from exporter.serving import Exporter, process_registry
 from exporter.settings import ScrapeSettings
+from exporter.views import summed
 from exporter.watching import KubernetesSource, Resource
 from milepost.auth import Caller, Unauthenticated
 from milepost.kube import KubeClient
@@ -200,6 +201,24 @@ async def test_a_model_has_its_state_and_predictors(api: Api) -> None:
     assert (predictor["replicas_wanted"], predictor["replicas_available"]) == (2, 1)
     # One reading tells no rate.
     assert predictor["now"]["requests_per_second"] is None
+    assert models["fraud"]["images"] == ["registry.example.test:5000/team/classifier:1.4.2"]
+
+
+async def test_a_model_uses_what_its_pods_use_together(api: Api) -> None:
+    for _ in range(2):
+        await api.get("/metrics")
+    pods = (await api.json("/api/v1/pods?namespace=models&model=fraud"))["items"]
+    (model,) = [item for item in (await api.json("/api/v1/models"))["items"] if item["model"] == "fraud"]
+    for name in ("cpu_cores", "memory_bytes", "gpu_cards", "gpu_memory_bytes"):
+        known = [pod["now"][name] for pod in pods if pod["now"][name] is not None]
+        assert model["now"][name] == (sum(known) if known else None)
+    assert model["history"]["memory_bytes"] == [2.0**20, 2.0**20]
+
+
+def test_a_sum_knows_what_one_of_its_pods_knows() -> None:
+    unknown: dict[str, list[float | None]] = {name: [None, None] for name in POD_FIELDS}
+    both = summed([{**unknown, "cpu_cores": [1.0, None]}, {**unknown, "cpu_cores": [0.5, 2.0]}])
+    assert both == {**unknown, "cpu_cores": [1.5, 2.0]}
 
 
 async def test_a_predictor_is_told_over_any_window_that_is_held(api: Api) -> None:
