@@ -3,13 +3,13 @@
 # FastAPI reads the annotations of a route, and `who` is known only inside the function: they must not become text.
 import asyncio
 import logging
+import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Response
-from fastapi.responses import StreamingResponse
+from fastapi import FastAPI, Header, Response
 
 from deploy.api.answers import answer, sent
 from deploy.api.streams import Streams
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Job:
-    """One change being carried out. `changed` is set and replaced at every line."""
+    """One change being carried out. `changed` is set and replaced at every line; `epoch` names this run of it."""
 
     id: str
     namespace: str
@@ -37,6 +37,17 @@ class Job:
     lines: list[str] = field(default_factory=list)
     dropped: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    epoch: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    def mark(self, told: int) -> str:
+        """Return the id of the event of the `told`-th line."""
+        return f"{self.epoch}-{told}"
+
+    def told(self, mark: str) -> int:
+        """Return how many lines a follower with this mark has had; 0 for a mark of another run of the job."""
+        epoch, _, number = mark.rpartition("-")
+        known = epoch == self.epoch and number.isdecimal()
+        return min(int(number), self.dropped + len(self.lines)) if known else 0
 
     def tell(self, line: str) -> None:
         """Add a line, the oldest beyond `LINES_KEPT` out."""
@@ -114,18 +125,25 @@ class Jobs:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, job: Job, platform: Platform) -> bool:
+        state, error, again = await self._outcome(job, platform)
+        if not again:
+            await self.withdraw(job)
+        job.state, job.error = state, error
+        job.tell(f"{state} {error}".strip())
+        return not again
+
+    async def _outcome(self, job: Job, platform: Platform) -> tuple[str, str, bool]:
+        """Carry a job out; return its state, its error, and whether it is tried again later."""
         try:
             record = await platform.converge(job.namespace, job.name)
-            job.state = record.operation.state if record.operation else "done"
         except PlatformError as error:
             again = self._worklist is not None and isinstance(error, Busy | Unavailable)
-            job.state, job.error = "failed", f"{error}; it is tried again later" if again else str(error)
-            if again:
-                job.tell(f"{job.state} {job.error}")
-                return False
-        await self.withdraw(job)
-        job.tell(f"{job.state} {job.error}".strip())
-        return True
+            return "failed", f"{error}; it is tried again later" if again else str(error), again
+        except Exception:
+            # Ended like any other: a job that fails on a bug may neither run for ever nor take the process down.
+            log.exception("job %s (%s of %s/%s) met something unexpected", job.id, job.verb, job.namespace, job.name)
+            return "failed", f"something unexpected happened; the platform's log tells it under job {job.id}", False
+        return record.operation.state if record.operation else "done", "", False
 
 
 def add_jobs(app: FastAPI, who: Any, jobs: Jobs, streams: Streams) -> None:
@@ -137,19 +155,29 @@ def add_jobs(app: FastAPI, who: Any, jobs: Jobs, streams: Streams) -> None:
         return answer(jobs.get(job_id, caller).public())
 
     @app.get("/api/v1/jobs/{job_id}/events")
-    async def events(caller: who, job_id: str) -> Response:
-        """Follow a job: `progress` events with one line each, then one `end` event with the whole job."""
+    async def events(
+        caller: who, job_id: str, *, after: str = "", last_event_id: Annotated[str, Header()] = ""
+    ) -> Response:
+        """Follow a job: `progress` events with one line each, then one `end` event with the whole job.
+
+        Coming back with the id of the last event seen gives what came after it; `missed` counts lines not kept so long.
+        """
         found = jobs.get(job_id, caller)
-        return StreamingResponse(streams.counted(_events(found, streams)), media_type="text/event-stream")
+        return streams.answer(job_events(found, streams, found.told(last_event_id or after)))
 
 
-async def _events(job: Job, streams: Streams) -> AsyncIterator[str]:
-    told = 0
+async def job_events(job: Job, streams: Streams, told: int) -> AsyncIterator[str]:
+    """Yield the events of a job for a follower who has had its first `told` lines."""
     while True:
         changed = job.changed
-        for line in job.lines[max(0, told - job.dropped) :]:
-            yield sent("progress", line)
-        told = job.dropped + len(job.lines)
+        if told < job.dropped:
+            yield sent("missed", {"lines": job.dropped - told})
+            told = job.dropped
+        for line in job.lines[told - job.dropped :]:
+            told += 1
+            yield sent("progress", line, id_=job.mark(told))
+        if told < job.dropped + len(job.lines):
+            continue
         if job.state != "running":
             yield sent("end", job.public())
             return

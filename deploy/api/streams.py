@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from fastapi.responses import StreamingResponse
+
 from deploy.errors import Unavailable
+
+# A proxy that buffers would hold progress back until it has a page full of it.
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class Streams:
@@ -25,6 +30,10 @@ class Streams:
     def close(self) -> None:
         """End every stream at its next border."""
         self._closed.set()
+
+    def answer(self, events: AsyncIterator[str]) -> StreamingResponse:
+        """Return the stream as an answer, counted while it is read. Raises Unavailable when there are too many."""
+        return StreamingResponse(self.counted(events), media_type="text/event-stream", headers=HEADERS)
 
     def counted(self, events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
         """Return the stream, counted while it is read. Raises Unavailable when there are too many."""

@@ -43,9 +43,7 @@ class Watches:
         await self.sight.check(caller, wanted.namespace)
         if not self.cache.ready:
             raise Unavailable("the models are not listed yet")
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        events = self.streams.counted(self._events(caller, wanted, after))
-        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        return self.streams.answer(self._events(caller, wanted, after))
 
     async def _events(self, caller: Caller, wanted: Selection, mark: str) -> AsyncIterator[str]:
         begun = checked = time.monotonic()
