@@ -42,7 +42,6 @@ OPERATIONS = (
 PROPOSABLE = ("create", "apply", "rollout", "delete")
 """What can wait for approvals; for any other operation a policy says who may do it."""
 
-
 Part = TypeVar("Part")
 
 
@@ -58,8 +57,9 @@ class Grant(_Part, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
 
     def covers(self, operation: str) -> bool:
-        """Whether this is about the operation."""
-        return "*" in self.operations or operation in self.operations
+        """Whether this is about the operation. What is said of apply is said of create: a creation is an apply."""
+        names = {"*", operation, "apply"} if operation == "create" else {"*", operation}
+        return not names.isdisjoint(self.operations)
 
     def names(self, caller: str, groups: tuple[str, ...]) -> bool:
         """Whether this caller is among those named."""
@@ -166,6 +166,11 @@ def _converted(document: Any, kind: type[Part], path: str) -> Part:
     except msgspec.ValidationError as error:
         found = refusal_of(str(error), document)
         raise Refused([Refusal(f"{path}{found.field}", found.value, found.rule)]) from error
+
+
+def operation_of(verb: str, *, deployed: bool) -> str:
+    """Return the operation that a verb is: one that brings a model which is not there is a creation."""
+    return ("apply" if deployed else "create") if verb in ("create", "apply") else verb
 
 
 def refusals(environment: Environment, request: Request) -> Iterator[Refusal]:

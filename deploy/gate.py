@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deploy.edits import spec_of
-from deploy.environments import OPERATIONS, Environment, Request, approvals_needed, may_approve, refusals
+from deploy.environments import (
+    OPERATIONS,
+    Environment,
+    Request,
+    approvals_needed,
+    may_approve,
+    operation_of,
+    refusals,
+)
 from deploy.errors import Refusal, Refused
 from deploy.record import Record
 from deploy.spec import ModelSpec
@@ -33,9 +41,9 @@ class Gate:
             raise Refused(faults)
         return after
 
-    def needed(self, operation: str) -> int:
-        """Return how many approvals an operation needs here."""
-        return max((rule.needed for rule in approvals_needed(self.environment, operation)), default=0)
+    def needed(self, verb: str, record: Record) -> int:
+        """Return how many approvals a verb on this record needs here."""
+        return max((rule.needed for rule in approvals_needed(self.environment, _operation(verb, record))), default=0)
 
     def _faults(self, before: Record, after: Record) -> Iterator[Refusal]:
         # The trail only grows here; what is too long is cut when the record is stored.
@@ -44,42 +52,47 @@ class Gate:
             yield from self._approval(before, after)
         elif "reject" in verbs:
             if before.proposal is not None and before.proposal.author != self.caller.name:
-                yield from may_approve(self.environment, self._request(after, before.proposal.verb))
+                yield from may_approve(self.environment, self._request(before, before.proposal.verb))
         elif "propose" in verbs:
             if after.proposal is not None:
                 specs = (from_document(after.proposal.spec),) if after.proposal.spec else ()
-                asked = self._request(after, after.proposal.verb, specs=specs, approved=True)
+                asked = self._request(before, after.proposal.verb, specs=specs, approved=True)
                 yield from refusals(self.environment, asked)
         else:
             newly = tuple(_new_specs(before, after))
             for verb in verbs:
                 if verb in OPERATIONS:
-                    yield from refusals(self.environment, self._request(after, verb, specs=newly))
+                    yield from refusals(self.environment, self._request(before, verb, specs=newly))
 
     def _approval(self, before: Record, after: Record) -> Iterator[Refusal]:
         if before.proposal is None:
             return
         verb = before.proposal.verb
-        yield from may_approve(self.environment, self._request(after, verb))
+        yield from may_approve(self.environment, self._request(before, verb))
         given = {vote.author for vote in before.proposal.votes} | {self.caller.name}
-        if after.proposal is None and len(given) < self.needed(verb):
-            rule = f"{verb} in {self.environment.name} needs {self.needed(verb)} (approvals.needed)"
+        needed = self.needed(verb, before)
+        if after.proposal is None and len(given) < needed:
+            rule = f"{verb} in {self.environment.name} needs {needed} (approvals.needed)"
             yield Refusal("approvals", len(given), rule)
         # Who proposed it was asked then; what it may ask for is asked again, since the policy may be stricter now.
         limits = Environment(name=self.environment.name, limits=self.environment.limits)
-        yield from refusals(limits, self._request(after, verb, specs=tuple(_new_specs(before, after))))
+        yield from refusals(limits, self._request(before, verb, specs=tuple(_new_specs(before, after))))
 
     def _request(
-        self, record: Record, operation: str, *, specs: tuple[ModelSpec, ...] = (), approved: bool = False
+        self, before: Record, verb: str, *, specs: tuple[ModelSpec, ...] = (), approved: bool = False
     ) -> Request:
         return Request(
-            operation=operation,
-            namespace=record.namespace,
+            operation=_operation(verb, before),
+            namespace=before.namespace,
             caller=self.caller.name,
             groups=self.caller.groups,
             specs=specs,
             approved=approved,
         )
+
+
+def _operation(verb: str, before: Record) -> str:
+    return operation_of(verb, deployed=before.stable is not None)
 
 
 def _new_specs(before: Record, after: Record) -> Iterator[ModelSpec]:

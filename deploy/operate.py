@@ -29,7 +29,7 @@ from deploy.journal import Deed
 from deploy.lastlines import Logs
 from deploy.proposals import Wish
 from deploy.rebuild import Ask, job_of, rebuild
-from deploy.record import Record
+from deploy.record import Record, RolloutPlan
 from deploy.seen import ROUTE_KINDS, Seen
 from deploy.settings import Cluster as ClusterSettings
 from deploy.spec import ModelSpec
@@ -120,8 +120,11 @@ class Platform:
         """
         edit = self._admitted(edit)
         if checked:
-            stored = await self.store.load(namespace, name)
-            await self._check(edit(stored.record))
+            before = (await self.store.load(namespace, name)).record
+            after = edit(before)
+            if before.rollout is None and after.rollout is not None:
+                self._refuse_unjudgeable(after.rollout.plan)
+            await self._check(after)
         return (await self.store.change(namespace, name, edit)).record
 
     async def propose(self, namespace: str, name: str, wish: Wish, reason: str) -> Record:
@@ -129,12 +132,12 @@ class Platform:
 
         Refused where nothing has to be approved: it can be done at once.
         """
-        needed = self.gate.needed(wish.verb) if self.gate else 0
+        stored = await self.store.load(namespace, name)
+        needed = self.gate.needed(wish.verb, stored.record) if self.gate else 0
         if not needed:
             where = f"environment {self.gate.environment.name}" if self.gate else "what is no environment (--env)"
             raise Refused([Refusal("operation", wish.verb, f"it needs no approval in {where}: do it at once")])
         deed = self.deed(reason)
-        stored = await self.store.load(namespace, name)
         proposed = proposals.propose(stored.record, wish, deed, needed=needed)
         if proposed.proposal is not None:
             await self._check(proposals.carried_out(stored.record, proposed.proposal, deed))
@@ -145,7 +148,7 @@ class Platform:
         """Return the edit that approves a proposal, as often as the environment's policy asks for now."""
 
         def edit(record: Record) -> Record:
-            asked = self.gate.needed(record.proposal.verb) if self.gate and record.proposal else 0
+            asked = self.gate.needed(record.proposal.verb, record) if self.gate and record.proposal else 0
             return proposals.approve(record, proposal_id, deed, needed=asked)
 
         return edit
@@ -170,7 +173,8 @@ class Platform:
         record = await self.record(namespace, name)
         text = template or await builder.template()
         job = job_of(text, ask, record, deed.id, timeout_s=builder.settings.timeout)
-        needed = self.gate.needed("rollout") if self.gate else 0
+        self._refuse_unjudgeable(ask.plan)
+        needed = self.gate.needed("rollout", record) if self.gate else 0
         rebuild(record, ask, job, deed, needed=needed)
         await builder.jobs.start(job, dry_run=True)
         return await self.submit(namespace, name, lambda found: rebuild(found, ask, job, deed, needed=needed))
@@ -194,6 +198,14 @@ class Platform:
         kept = {item.address for item in bodies}
         gone = sorted(seen.objects - kept)
         return diffs + [ObjectDiff(kind, found, "remove") for _, kind, _, found in gone]
+
+    def _refuse_unjudgeable(self, plan: RolloutPlan) -> None:
+        if plan.judged and plan.steps and self.converger.figures is None:
+            rule = (
+                "there is nothing to judge by: set judge.prometheus or judge.exporter, or go on by time alone "
+                "(--unjudged, judged: false)"
+            )
+            raise Refused([Refusal("plan.judged", True, rule)])
 
     def _admitted(self, edit: Edit) -> Edit:
         gate = self.gate

@@ -14,7 +14,7 @@ import msgspec
 
 from deploy.cluster import Cluster
 from deploy.environments import Environment, parse
-from deploy.errors import Absent, Refusal, Refused
+from deploy.errors import Absent, Refusal, Refused, Unavailable
 from deploy.gate import Gate
 from deploy.rendered import collection_path
 from milepost.caller import Caller
@@ -79,10 +79,13 @@ class Followed:
         self._version = self._stamp()
 
     def now(self) -> Environment | None:
-        """Return the environment as the file has it. Raises SettingsError, Refused."""
-        version = self._stamp()
-        if version != self._version:
-            self._environment, self._version = chosen(self._settings), version
+        """Return the environment as the file has it. Raises Unavailable, Refused."""
+        try:
+            version = self._stamp()
+            if version != self._version:
+                self._environment, self._version = chosen(self._settings), version
+        except SettingsError as error:
+            raise Unavailable(f"the policy of the environment cannot be had: {error}") from error
         return self._environment
 
     def _stamp(self) -> tuple[int, int]:

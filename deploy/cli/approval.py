@@ -156,7 +156,7 @@ def promote_to(
             moved = promotion(serving, whence, to, namespace=split_key(key)[0], plan=plan)
             await _shown(platform, moved)
             if dry_run:
-                deed, needed = platform.deed("dry run"), platform.gate.needed(moved.wish.verb)
+                deed, needed = platform.deed("dry run"), platform.gate.needed(moved.wish.verb, record)
                 platform.gate.admit(record, proposals.propose(record, moved.wish, deed, needed=needed))
             else:
                 await _promoted(platform, platform.gate, moved, reason, wait=wait)
@@ -175,7 +175,8 @@ async def _shown(platform: Platform, moved: Promotion) -> None:
 
 async def _promoted(platform: Platform, gate: Gate, moved: Promotion, reason: str, *, wait: bool) -> None:
     why = f"promoted from {moved.wish.origin}" + (f": {reason}" if reason else "")
-    if gate.needed(moved.wish.verb):
+    record = (await platform.store.load(moved.spec.namespace, moved.spec.name)).record
+    if gate.needed(moved.wish.verb, record):
         await _proposed(platform, moved.spec.key, moved.wish, reason)
         return
     deed = platform.deed(why)

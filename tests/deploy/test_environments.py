@@ -9,7 +9,7 @@ import pytest
 
 from deploy import edits, proposals
 from deploy.environments import Request, parse, refusals
-from deploy.errors import Refused
+from deploy.errors import Refused, Unavailable
 from deploy.gate import Gate
 from deploy.journal import Deed
 from deploy.policy import Environments, Followed
@@ -18,7 +18,6 @@ from deploy.record import Record, RolloutPlan
 from deploy.spec import ModelSpec
 from deploy.specfile import from_document
 from milepost.caller import Caller
-from milepost.settings import SettingsError
 
 POLICY = """
 environments:
@@ -188,6 +187,27 @@ def test_what_needs_approvals_passes_with_them_and_is_its_authors_deed() -> None
     assert [entry.verb for entry in twice.audit[-4:]] == ["propose", "approve", "approve", "apply"]
 
 
+@pytest.mark.parametrize(("rule", "needs"), [("create", True), ("apply", True), ("rollout", False)])
+@pytest.mark.parametrize("verb", ["create", "apply"])
+def test_a_new_model_is_a_creation_whatever_verb_brings_it(rule: str, verb: str, *, needs: bool) -> None:
+    policy = parse(f"environments: {{prod: {{approvals: [{{operations: [{rule}], groups: [release]}}]}}}}")["prod"]
+    gate, before = Gate(policy, ADA), Record("nlp-prod", "ner")
+    after = edits.apply(before, spec(), deed(ADA), verb=verb)
+    assert gate.needed(verb, before) == int(needs)
+    if needs:
+        with pytest.raises(Refused, match="operation is 'create': in prod it needs 1 approval"):
+            gate.admit(before, after)
+    else:
+        assert gate.admit(before, after) == after
+
+
+def test_who_may_only_create_may_not_change_what_is_there() -> None:
+    policy = parse("environments: {qa: {who: [{operations: [create], users: [ada]}]}}")["qa"]
+    assert Gate(policy, ADA).admit(Record("nlp", "ner"), edits.apply(Record("nlp", "ner"), spec(), deed(ADA)))
+    with pytest.raises(Refused, match="apply in qa is for nobody"):
+        Gate(policy, ADA).admit(running(), edits.apply(running(), spec(version="2"), deed(ADA)))
+
+
 def test_one_vote_each() -> None:
     once = approved(proposed(), BOB)
     again = approved(once, BOB)
@@ -283,5 +303,5 @@ def test_a_server_follows_its_file(tmp_path: Path) -> None:
         with pytest.raises(Refused, match=r"prod\.limits\.replicas is 3"):
             followed.now()
     file.unlink()
-    with pytest.raises(SettingsError, match="No such file"):
+    with pytest.raises(Unavailable, match=r"policy of the environment cannot be had: environments\.file"):
         followed.now()
