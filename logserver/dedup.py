@@ -13,6 +13,9 @@ So ordinary traffic costs nothing, lines of one file that arrive out of order ov
 memory, and only what was sent or delivered again costs a query. Files beyond `files_max` are forgotten (least recently
 used first) and their marks read again when needed.
 
+A line that the store has at the very position it is delivered at was *left behind*: a crash, or an owner that gave up,
+came between its insert and its position. It is not stored again, but it arrives only now.
+
 Not seen here: a file whose lines come through partitions of two replicas at the same moment, that is Filebeat without a
 key; its repeats are collapsed by the table's engine.
 """
@@ -20,7 +23,7 @@ key; its repeats are collapsed by the table's engine.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,9 +77,13 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """The lines of a batch that were never stored, with the marks to write before them (MARK_SCHEMA)."""
+    """The lines of a batch that were never stored, with the marks to write before them (MARK_SCHEMA).
+
+    `arrived` are these lines and those left behind, in the order of the batch.
+    """
 
     lines: pa.Table
+    arrived: pa.Table
     marks: pa.Table
     duplicates: int
     suspects: int
@@ -112,10 +119,13 @@ class Dedup:
         in_store = first & (offsets <= floors)
         keep = first
         keep[in_memory] = ~self._remembered(identities[in_memory])
-        keep[in_store] = ~self._stored(lines, identities, in_store)
-        kept = lines if keep.all() else lines.filter(pa.array(keep))
+        found = self._found(lines, identities, in_store)
+        keep[in_store] = ~Block.of(_found_identities(found)).has(identities[in_store])
+        kept = _those(lines, keep)
+        left_behind = _left_behind(lines, offsets <= floors, found)
         return Fresh(
             kept,
+            _those(lines, keep | left_behind) if left_behind.any() else kept,
             self._remember(identities[keep], files, inverse[keep], states),
             duplicates=lines.num_rows - kept.num_rows,
             suspects=int(in_store.sum()),
@@ -153,25 +163,21 @@ class Dedup:
                 found |= block.has(identities)
         return found
 
-    def _stored(self, lines: pa.Table, identities: npt.NDArray[np.void], which: Mask) -> Mask:
-        """Return which of the suspect lines the store has, asking by namespace, pod, container and time."""
-        rows = np.flatnonzero(which)
-        found: list[npt.NDArray[np.void]] = []
+    def _found(self, lines: pa.Table, identities: npt.NDArray[np.void], suspects: Mask) -> pa.Table:
+        """Return the rows of the store that may be suspect lines, asking by namespace, pod, container and time."""
+        rows = np.flatnonzero(suspects)
+        found: list[pa.RecordBatch] = []
         for start in range(0, len(rows), _LOOKUP_ROWS_MAX):
             some = rows[start : start + _LOOKUP_ROWS_MAX]
             found.extend(self._lookup(lines.take(pa.array(some)), identities[some]))
-        return Block.of(np.concatenate([identities[:0], *found])).has(identities[rows])
+        return pa.Table.from_batches(found) if found else _NOTHING_FOUND
 
-    def _lookup(self, lines: pa.Table, identities: npt.NDArray[np.void]) -> list[npt.NDArray[np.void]]:
+    def _lookup(self, lines: pa.Table, identities: npt.NDArray[np.void]) -> Iterator[pa.RecordBatch]:
         names = {name: [text or "" for text in lines[name].unique().to_pylist()] for name in _LOOKUP_NAMES}
         params: dict[str, object] = {f"{name}s": values for name, values in names.items()}
         params["files"] = [int(file) for file in np.unique(identities["file"])]
         params["times"] = [int(ts) for ts in np.unique(identities["ts"])]
-        found = []
-        for batch in self._store.select(_LOOKUP_SQL, params):
-            columns = [batch["file_id"].to_numpy(), batch["file_offset"].to_numpy(), batch["ns"].to_numpy()]
-            found.append(_structured(*columns))
-        return found
+        return self._store.select(_LOOKUP_SQL, params)
 
     def _remember(
         self, identities: npt.NDArray[np.void], files: Offsets, inverse: npt.NDArray[np.int64], states: list[FileState]
@@ -211,7 +217,7 @@ class Dedup:
 
 # The time column is part of the primary key only as it is, so times are compared as DateTime64.
 _LOOKUP_SQL = """
-SELECT file_id, file_offset, toUnixTimestamp64Nano(ts) AS ns
+SELECT file_id, file_offset, toUnixTimestamp64Nano(ts) AS ns, topic, partition, offset
 FROM lines
 WHERE namespace IN {namespaces:Array(String)} AND pod IN {pods:Array(String)}
   AND container IN {containers:Array(String)}
@@ -219,6 +225,34 @@ WHERE namespace IN {namespaces:Array(String)} AND pod IN {pods:Array(String)}
   AND file_id IN {files:Array(UInt64)}
 """
 _LOOKUP_NAMES = ("namespace", "pod", "container")
+_PLACE = ("topic", "partition", "offset")
+_NOTHING_FOUND = pa.table(
+    {"file_id": pa.array([], pa.uint64()), "file_offset": pa.array([], pa.uint64()), "ns": pa.array([], pa.int64())}
+)
+
+
+def _those(lines: pa.Table, which: Mask) -> pa.Table:
+    return lines if which.all() else lines.filter(pa.array(which))
+
+
+def _left_behind(lines: pa.Table, may_be_stored: Mask, found: pa.Table) -> Mask:
+    """Return which lines the store has at the very position they are delivered at."""
+    left = np.zeros(lines.num_rows, dtype=bool)
+    if found.num_rows:
+        rows = np.flatnonzero(may_be_stored)
+        delivered = lines.take(pa.array(rows))
+        keys = _keys(_identities(delivered), delivered)
+        stored = set(_keys(_found_identities(found), found))
+        left[rows] = [key in stored for key in keys]
+    return left
+
+
+def _keys(identities: npt.NDArray[np.void], rows: pa.Table) -> Iterator[tuple[object, ...]]:
+    return zip(identities.tolist(), *(rows[name].to_pylist() for name in _PLACE), strict=True)
+
+
+def _found_identities(found: pa.Table) -> npt.NDArray[np.void]:
+    return _structured(*(found[name].to_numpy() for name in ("file_id", "file_offset", "ns")))
 
 
 def _identities(lines: pa.Table) -> npt.NDArray[np.void]:

@@ -226,7 +226,8 @@ class Ingest:
 
     def _store_and_count(self, extent: Extent, delivery: Delivery) -> StoredBatch:
         stored = self._sink.store(delivery)
-        self._tally.add(extent, delivery, stored, now_s=time.time())
+        assert delivery.fresh is not None
+        self._tally.add(extent, delivery.decoded, delivery.fresh, now_s=time.time())
         return stored
 
     def _give_up(self, source: KafkaSource) -> None:

@@ -100,10 +100,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """What one stored batch added, handed to followers after its positions were written.
+    """What arrives with one stored batch, handed to followers after its positions were written.
 
     `lines` has LINE_SCHEMA, without duplicates and rejects, ordered by (topic, partition, offset) within each
-    partition; `spans` names every partition of the batch, also one whose documents were all duplicates or rejects.
+    partition: those the store has at positions of `spans`, also where a crash had left them before. `spans` names every
+    partition of the batch, also one whose documents were all duplicates or rejects.
     """
 
     lines: pa.Table

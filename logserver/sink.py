@@ -65,7 +65,7 @@ class Sink:
         self._insert("rejects", delivery.decoded.rejects, token)
         self._ledger.check(delivery.spans)
         self._ledger.advance(delivery.spans, token=token)
-        return StoredBatch(delivery.fresh.lines, delivery.spans)
+        return StoredBatch(delivery.fresh.arrived, delivery.spans)
 
     def _settle(self, delivery: Delivery) -> None:
         """Merge the days of a batch that was sent while a newer owner stored the same lines: merging keeps one of each.

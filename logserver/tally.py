@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from logserver.batch import Extent
+from logserver.decode import Decoded
+from logserver.dedup import Fresh
 from logserver.metrics import Metrics
-from logserver.record import StoredBatch
 from logserver.settings import IngestSettings
-from logserver.sink import Delivery
 
 LATENCY_SAMPLES = 1000
 _NODE_METRIC = "node_last_line_timestamp_seconds"
@@ -27,21 +27,20 @@ class Tally:
         self._metrics = metrics
         self._nodes = Nodes(nodes_max=settings.nodes_max, silence_max_s=settings.node_silence_max)
 
-    def add(self, extent: Extent, delivery: Delivery, stored: StoredBatch, *, now_s: float) -> None:
+    def add(self, extent: Extent, decoded: Decoded, fresh: Fresh, *, now_s: float) -> None:
         """Count one batch that queries can see since `now_s` (Unix time)."""
         metrics = self._metrics
         metrics.counter("batches_total").inc()
-        for topic, rows in _counts(stored.lines["topic"]).items():
+        for topic, rows in _counts(fresh.lines["topic"]).items():
             metrics.counter("lines_total", topic).inc(rows)
         for topic, size in extent.topic_bytes.items():
             metrics.counter("bytes_total", topic).inc(size)
-        for reason, rows in _counts(delivery.decoded.rejects["reason"]).items():
+        for reason, rows in _counts(decoded.rejects["reason"]).items():
             metrics.counter("rejects_total", reason).inc(rows)
-        if delivery.fresh is not None:
-            metrics.counter("duplicates_total").inc(delivery.fresh.duplicates)
-            metrics.counter("suspects_total").inc(delivery.fresh.suspects)
-        self._observe_latency(stored.lines, now_s)
-        for node, seen_s in newest_by_node(delivery.decoded.lines).items():
+        metrics.counter("duplicates_total").inc(fresh.duplicates)
+        metrics.counter("suspects_total").inc(fresh.suspects)
+        self._observe_latency(fresh.lines, now_s)
+        for node, seen_s in newest_by_node(decoded.lines).items():
             self._nodes.saw(node, min(seen_s, now_s))
         self._show_nodes(now_s)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.parts.ports import free_port
 
-READY_S = 60.0
+READY_S = 180.0
 
 
 class LogServer:
@@ -90,6 +90,10 @@ class LogServer:
             return dict(json.load(error))
         except (urllib.error.URLError, OSError):
             return {}
+
+    def lag(self) -> dict[str, int]:
+        """Return the lag it tells of each partition; empty while nothing answers."""
+        return dict(self.ready().get("kafka", {}).get("lag", {}))
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric over its labels."""

@@ -30,11 +30,13 @@ async def send(kafka: KafkaBroker, topic: str, numbers: range) -> None:
             await producer.send(topic, documents.value(number), key=documents.key(number))
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a state; `what` names it when it does not come."""
-    deadline = time.monotonic() + WAIT_S
+async def until(condition: Callable[[], bool], what: str, *, progress: Callable[[], object] = lambda: None) -> None:
+    """Wait for a state, as long as `progress` changes at least every WAIT_S; `what` names it when it does not come."""
+    deadline, before = time.monotonic() + WAIT_S, None
     while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, f"waited {WAIT_S:g} s for {what}"
+        if (now := await asyncio.to_thread(progress)) != before:
+            deadline, before = time.monotonic() + WAIT_S, now
+        assert time.monotonic() < deadline, f"waited {WAIT_S:g} s for {what}: {now}"
         await asyncio.sleep(0.2)
 
 

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from logserver.engines.server import ServerStore
 from logserver.settings import StoreSettings
 from logserver.store import read
+from tests.e2e.follower import Follower
 from tests.e2e.server import LogServer
 from tests.e2e.steps import WAIT_S, assert_each_once, front, opened, seen, send, until
 from tests.parts.kafka import KafkaBroker
@@ -69,6 +70,40 @@ async def test_a_position_that_is_gone_is_counted_and_read_from_the_earliest(
     await until(lambda: server.metric("duplicates_total") >= 1000, "reading again")
     assert server.metric("offset_resets_total") == PARTITIONS
     assert server.stop() == 0
+    with opened(server) as store:
+        assert_each_once(store, 1000)
+
+
+async def test_lines_left_behind_by_a_kill_are_shown_once_to_who_follows_on(
+    kafka: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    with LogServer(tmp_path, kafka.bootstrap, topic) as server:
+        server.start()
+        server.wait_ready()
+        await send(kafka, topic, range(200))
+        await until(lambda: seen(server) >= 200, "the lines before")
+        follower = Follower(server.url, {}, 1000)
+        before = asyncio.create_task(follower.run())
+        await until(lambda: bool(follower.last_id), "the tail's begin")
+        before.cancel()
+        await send(kafka, topic, range(200, 1000))
+        await until(lambda: seen(server) >= 1000, "the lines that nobody follows")
+        server.kill()
+        with opened(server) as store:  # as if the kill had come after the lines and before their positions
+            store.execute(
+                "INSERT INTO positions (topic, partition, next_offset, epoch, seq) SELECT topic, partition, "
+                "toUInt64(argMax(next_offset, version) * 0.6), max(epoch), max(seq) + 1 FROM positions "
+                "GROUP BY topic, partition"
+            )
+        server.start()
+        after = asyncio.create_task(follower.run())
+        await until(lambda: follower.count >= 800, "the lines to follow")
+        await until(lambda: seen(server) >= 400, "all that is read again")
+        await asyncio.sleep(1)  # for repeats, if there were any
+        after.cancel()
+        assert server.metric("lines_total") == 0
+        assert server.stop() == 0
+    assert [number for number in range(1000) if follower.seen[number] != (number >= 200)] == []
     with opened(server) as store:
         assert_each_once(store, 1000)
 

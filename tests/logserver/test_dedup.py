@@ -122,3 +122,37 @@ def test_batches_given_up_are_taken_again_after_forgetting(store: EmbeddedStore)
     dedup.fresh(lines_of([(1, 0, 5)]))
     dedup.forget()
     assert put(store, dedup, [(1, 0, 5)]) == 1
+
+
+def at_offset(lines: pa.Table, offset: int) -> pa.Table:
+    """Return the lines as delivered from this Kafka offset on."""
+    offsets = pa.array(range(offset, offset + lines.num_rows), pa.uint64())
+    return lines.set_column(LINE_SCHEMA.names.index("offset"), LINE_SCHEMA.field("offset"), offsets)
+
+
+def test_lines_left_behind_by_a_crash_are_not_stored_again_but_arrive(store: EmbeddedStore) -> None:
+    lines = at_offset(lines_of([(1, 0, 5), (1, 10, 6)]), 70)
+    store.insert("lines", lines)
+    store.insert("files", new_dedup(store).fresh(lines).marks)
+    more = at_offset(lines_of([(1, 0, 5), (1, 10, 6), (1, 20, 7), (1, 10, 6)]), 70)
+    fresh = new_dedup(store).fresh(more)
+    assert fresh.lines["file_offset"].to_pylist() == [20]
+    assert fresh.arrived["file_offset"].to_pylist() == [0, 10, 20]
+    assert fresh.duplicates == 3
+
+
+def test_lines_sent_again_do_not_arrive_again(store: EmbeddedStore) -> None:
+    lines = at_offset(lines_of([(1, 0, 5), (1, 10, 6)]), 70)
+    store.insert("lines", lines)
+    store.insert("files", new_dedup(store).fresh(lines).marks)
+    fresh = new_dedup(store).fresh(at_offset(lines, 700))
+    assert (fresh.lines.num_rows, fresh.arrived.num_rows) == (0, 0)
+
+
+def test_a_line_left_behind_arrives_though_its_repeat_comes_first(store: EmbeddedStore) -> None:
+    left = at_offset(lines_of([(1, 0, 5)]), 70)
+    store.insert("lines", left)
+    store.insert("files", new_dedup(store).fresh(left).marks)
+    fresh = new_dedup(store).fresh(pa.concat_tables([at_offset(left, 60), left]).unify_dictionaries().combine_chunks())
+    assert fresh.lines.num_rows == 0
+    assert fresh.arrived["offset"].to_pylist() == [70]

@@ -11,9 +11,8 @@ from logserver.batch import BatchBuilder, Documents
 from logserver.decode import Decoded
 from logserver.dedup import Fresh
 from logserver.metrics import PREFIX, TABLE, Metrics
-from logserver.record import LINE_SCHEMA, MARK_SCHEMA, REJECT_SCHEMA, StoredBatch, TopicPartition
+from logserver.record import LINE_SCHEMA, MARK_SCHEMA, REJECT_SCHEMA, TopicPartition
 from logserver.settings import IngestSettings
-from logserver.sink import Delivery
 from logserver.tally import Nodes, Tally, newest_by_node
 from milepost.units import Bytes, Seconds
 from tests.logserver.rows import line_rows
@@ -29,8 +28,8 @@ def stored(tally: Tally, lines: pa.Table, *, topics: tuple[str, ...] = ("logs",)
         builder.add(TopicPartition(topic, 0), documents(), now_s=0)
     extent = builder.take().extent
     decoded = Decoded(lines, REJECT_SCHEMA.empty_table())
-    fresh = Fresh(lines, MARK_SCHEMA.empty_table(), duplicates=0, suspects=0)
-    tally.add(extent, Delivery(1, decoded, extent.spans, fresh), StoredBatch(lines, extent.spans), now_s=NOW_S)
+    fresh = Fresh(lines, lines, MARK_SCHEMA.empty_table(), duplicates=0, suspects=0)
+    tally.add(extent, decoded, fresh, now_s=NOW_S)
 
 
 def documents() -> Documents:
