@@ -16,14 +16,15 @@ from deploy.errors import Refusal
 from deploy.rendered import Body
 from deploy.settings import Cluster
 
+LIBRARY_PATH = "LD_LIBRARY_PATH"
+PREDICATE_RULE = "gpu-admission writes it at scheduling; a template that carries it is refused as predicated"
 PREDICATE_PREFIXES = ("tencent.com/predicate-", "tencent.com/gpu-assigned")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one container asks of GpuManager; None where the resource is absent, -1 where it is no whole number."""
+    """What one container asks of GpuManager; `card_mib` is the memory of one card that it can get."""
 
-    field: str
     requests: dict[str, Any]
     limits: dict[str, Any]
     env: frozenset[str]
@@ -31,12 +32,12 @@ class Asked:
 
     @property
     def core(self) -> int | None:
-        """The vcuda cores of the limits, which is what the scheduler extender reads."""
+        """The vcuda cores of the limits, which the scheduler extender reads; None: absent, -1: no whole number."""
         return _number(self.limits.get(gpu.CORE))
 
     @property
     def memory(self) -> int | None:
-        """The memory blocks of the limits."""
+        """The memory blocks of the limits; None: absent, -1: no whole number."""
         return _number(self.limits.get(gpu.MEMORY))
 
     @property
@@ -47,11 +48,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: which resource it reads, when it is broken, and its text."""
+    """One rule: which resource it reads, when it is broken, and its text, in which {card_mib} stands for a number."""
 
     subject: str
     broken: Callable[[Asked], bool]
     text: str
+
+    def told(self, asked: Asked) -> str:
+        """Return the text for what was asked."""
+        return self.text.format(card_mib=asked.card_mib)
 
 
 def _differs(asked: Asked, resource: str) -> bool:
@@ -76,7 +81,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         gpu.MEMORY,
         lambda a: a.shares and (a.memory or 0) * gpu.MIB_PER_BLOCK > _blocks_mib(a.card_mib),
-        "a share cannot have more memory than one card",
+        "a share cannot have more memory than one card, {card_mib} MiB "
+        "(settings --cluster-gpu-memory-mib, --cluster-gpu-cards)",
     ),
     Rule(
         gpu.MEMORY,
@@ -86,11 +92,17 @@ RULES: tuple[Rule, ...] = (
     Rule(gpu.CORE, lambda a: _differs(a, gpu.CORE), "requests and limits must be equal"),
     Rule(gpu.MEMORY, lambda a: _differs(a, gpu.MEMORY), "requests and limits must be equal"),
     Rule(
-        "LD_LIBRARY_PATH",
-        lambda a: a.shares and "LD_LIBRARY_PATH" in a.env,
+        LIBRARY_PATH,
+        lambda a: a.shares and LIBRARY_PATH in a.env,
         "it would load the real libcuda in place of GpuManager's and escape the limit of the share",
     ),
 )
+
+
+def broken(asked: Asked) -> Iterator[Rule]:
+    """Yield the rules that a container breaks; none when it asks for no GPU."""
+    if {gpu.CORE, gpu.MEMORY} & (asked.requests.keys() | asked.limits.keys()):
+        yield from (rule for rule in RULES if rule.broken(asked))
 
 
 def refusals(pods: Iterator[tuple[str, Body, Body]], cluster: Cluster) -> Iterator[Refusal]:
@@ -98,8 +110,7 @@ def refusals(pods: Iterator[tuple[str, Body, Body]], cluster: Cluster) -> Iterat
     for field, metadata, pod in pods:
         for name, value in metadata.get("annotations", {}).items():
             if name.startswith(PREDICATE_PREFIXES):
-                rule = "gpu-admission writes it at scheduling; a template that carries it is refused as predicated"
-                yield Refusal(f"{field}.metadata.annotations[{name}]", value, rule)
+                yield Refusal(f"{field}.metadata.annotations[{name}]", value, PREDICATE_RULE)
         model = pod.get("nodeSelector", {}).get(gpu.MODEL_LABEL)
         card_mib = gpu.card_memory_mib(cluster.gpu_cards, model, cluster.gpu_memory_mib)
         for kind in ("initContainers", "containers"):
@@ -110,14 +121,11 @@ def refusals(pods: Iterator[tuple[str, Body, Body]], cluster: Cluster) -> Iterat
 def _container(field: str, container: Body, card_mib: int) -> Iterator[Refusal]:
     resources = container.get("resources", {})
     env = frozenset(str(item.get("name")) for item in container.get("env", []))
-    asked = Asked(field, resources.get("requests", {}), resources.get("limits", {}), env, card_mib)
-    if not {gpu.CORE, gpu.MEMORY} & (asked.requests.keys() | asked.limits.keys()):
-        return
-    for rule in RULES:
-        if rule.broken(asked):
-            path = f"{field}.env" if rule.subject == "LD_LIBRARY_PATH" else f"{field}.resources.limits"
-            value = "set" if rule.subject == "LD_LIBRARY_PATH" else asked.limits.get(rule.subject)
-            yield Refusal(f"{path}[{rule.subject}]", value, rule.text)
+    asked = Asked(resources.get("requests", {}), resources.get("limits", {}), env, card_mib)
+    for rule in broken(asked):
+        path = f"{field}.env" if rule.subject == LIBRARY_PATH else f"{field}.resources.limits"
+        value = "set" if rule.subject == LIBRARY_PATH else asked.limits.get(rule.subject)
+        yield Refusal(f"{path}[{rule.subject}]", value, rule.told(asked))
 
 
 def _number(quantity: Any) -> int | None:

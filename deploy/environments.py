@@ -31,9 +31,10 @@ from msgspec import Meta, Struct
 
 from deploy.errors import Refusal, Refused
 from deploy.gpu import CORES_PER_CARD
+from deploy.misread import refusal_of
 from deploy.rules import servings
 from deploy.spec import ModelSpec
-from deploy.specfile import refusal_of, to_document
+from deploy.specfile import to_document
 
 OPERATIONS = (
     "create", "apply", "adopt", "shadow", "rebuild", "scale", "restart", "rollback", "rollout", "pause", "resume",
@@ -164,7 +165,7 @@ def _converted(document: Any, kind: type[Part], path: str) -> Part:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        found = refusal_of(str(error), document)
+        found = refusal_of(str(error), document, kind)
         raise Refused([Refusal(f"{path}{found.field}", found.value, found.rule)]) from error
 
 

@@ -6,11 +6,15 @@ the spec decides is written here, under the container names that Seldon expects.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from deploy import gpu
 from deploy.frameworks import container_of, cpu_features_of, implementation_of
+from deploy.grammar import is_dns_label
 from deploy.probes import probes
 from deploy.rendered import PREFIX, Body
 from deploy.settings import Cluster
@@ -44,7 +48,7 @@ def container(serving: Serving, unit: str, spec: ModelSpec, protocol: Protocol) 
         rendered["lifecycle"] = {"preStop": {"exec": {"command": ["/bin/sh", "-c", f"sleep {spec.drain_seconds}"]}}}
     if serving.mount_secrets:
         rendered["volumeMounts"] = [
-            {"name": f"secret-{secret}", "mountPath": path, "readOnly": True}
+            {"name": volume_name(secret), "mountPath": path, "readOnly": True}
             for secret, path in sorted(serving.mount_secrets.items())
         ]
     return rendered
@@ -67,7 +71,7 @@ def pod(servings: Iterable[tuple[Serving, str]], spec: ModelSpec, cluster: Clust
     selector = dict(spec.node_selector) | _card_selector(units)
     optional = {
         "nodeSelector": selector,
-        "tolerations": list(spec.tolerations),
+        "tolerations": [msgspec.to_builtins(item) for item in spec.tolerations],
         "priorityClassName": spec.priority,
         "terminationGracePeriodSeconds": spec.grace_seconds,
         "volumes": _volumes(units),
@@ -157,4 +161,12 @@ def _card_selector(units: Iterable[tuple[Serving, str]]) -> dict[str, str]:
 
 def _volumes(units: Iterable[tuple[Serving, str]]) -> list[Body]:
     secrets = sorted({secret for serving, _ in units for secret in serving.mount_secrets})
-    return [{"name": f"secret-{secret}", "secret": {"secretName": secret}} for secret in secrets]
+    return [{"name": volume_name(secret), "secret": {"secretName": secret}} for secret in secrets]
+
+
+def volume_name(secret: str) -> str:
+    """Return the name of a Secret's volume: a volume's may have neither dots nor more than 63 characters."""
+    plain = f"secret-{secret}"
+    if is_dns_label(plain):
+        return plain
+    return f"{plain.replace('.', '-')[:54]}-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"

@@ -1,7 +1,9 @@
 """The rules of a spec that several fields, or the cluster's settings, decide together.
 
-One row a rule: what it is called, and a function that yields the refusals of a spec. What Seldon and GpuManager demand
-of the rendered objects is in `deploy.webhook` and `deploy.allocation`; `deploy.render` applies all three.
+One row a rule: what it is called, and a function that yields the refusals of a spec. Here are those of the whole; those
+of one server are in `deploy.container_rules`, of names in `deploy.name_rules`, of the route in `deploy.route.rules`.
+What Seldon and GpuManager demand of the rendered objects is in `deploy.webhook` and `deploy.allocation`;
+`deploy.render` applies all of them.
 """
 
 from __future__ import annotations
@@ -11,22 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
+from deploy.container_rules import CONTAINER_RULES, ContainerRule
 from deploy.errors import Refusal
 from deploy.frameworks import SERVERS, container_of, implementation_of, protocol_of
 from deploy.graph import pods_of, root_of, walk
+from deploy.name_rules import NAME_RULES
 from deploy.route.rules import ROUTE_RULES
 from deploy.seldon import pinned_service
 from deploy.settings import Cluster
-from deploy.spec import Autoscaling, ModelSpec, Serving
+from deploy.spec import Autoscaling, ModelSpec, Serving, Unit
 
 Rule = Callable[[ModelSpec, Cluster], Iterator[Refusal]]
 
-URI_SCHEMES = ("gs", "s3", "hdfs", "pvc", "oci", "http", "https", "azure", "file", "webhdfs", "swebhdfs")
-_URI = re.compile(r"^(?P<scheme>[a-z0-9]+)(://|:)(?P<rest>.+)$")
-_QUANTITY = re.compile(r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")
-_ENV_NAME = re.compile(r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
-_PERCENT = re.compile(r"^[0-9]{1,3}%$")
-PREFLIGHT_FEATURES_MAX = 16
+GRAPH_DEPTH_MAX = 10
+"""Seldon's CRD writes the levels of a graph out one by one, and the API server drops what is deeper."""
+_PERCENT = re.compile(r"(100|[1-9]?[0-9])%")
 
 
 def refusals(spec: ModelSpec, cluster: Cluster) -> Iterator[Refusal]:
@@ -45,11 +46,24 @@ def servings(spec: ModelSpec) -> Iterator[tuple[str, Serving]]:
         yield "shadow.", spec.shadow
 
 
+def _each(rule: ContainerRule) -> Rule:
+    """Return the rule of a spec that asks this of each of its servers."""
+
+    def of_spec(spec: ModelSpec, cluster: Cluster) -> Iterator[Refusal]:
+        for path, serving in servings(spec):
+            yield from rule(path, serving, cluster)
+
+    return of_spec
+
+
 def _names(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
-    service = pinned_service(spec)
-    if service is not None and len(service) > 63:
-        rule = f"with predictor {spec.predictor!r} its Service would have {len(service)} characters; 63 is the most"
-        yield Refusal("name", spec.name, rule)
+    services = {spec.predictor: pinned_service(spec) or ""}
+    if spec.shadow is not None:
+        services[spec.shadow.predictor] = f"{spec.name}-{spec.shadow.predictor}"
+    for predictor, service in services.items():
+        if len(service) > 63:
+            rule = f"with predictor {predictor!r} its Service would have {len(service)} characters; 63 is the most"
+            yield Refusal("name", spec.name, rule)
     for name, count in Counter(unit.name for unit in walk(root_of(spec))).items():
         if count > 1:
             yield Refusal("graph", name, f"{count} units have this name; names of units are unique")
@@ -78,20 +92,6 @@ def _server(spec: ModelSpec, cluster: Cluster) -> Iterator[Refusal]:
             yield Refusal(f"{path}image", serving.image, "an own (non-reusable) server needs an image")
 
 
-def _uri(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
-    for path, serving in servings(spec):
-        uri = serving.model_uri
-        if uri is None:
-            if SERVERS[serving.framework].needs_uri and implementation_of(serving):
-                yield Refusal(f"{path}modelUri", None, f"framework {serving.framework} needs a modelUri")
-            continue
-        match = _URI.match(uri)
-        if match is None or match["scheme"] not in URI_SCHEMES:
-            yield Refusal(f"{path}modelUri", uri, f"it must start with one of {', '.join(URI_SCHEMES)} and ://")
-        elif match["scheme"] == "hdfs" and not uri.startswith("hdfs://"):
-            yield Refusal(f"{path}modelUri", uri, "it must start with hdfs://")
-
-
 def _protocol(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
     protocol = protocol_of(spec)
     for path, serving in servings(spec):
@@ -109,6 +109,20 @@ def _shared_containers(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
             if count > 1:
                 rule = f"{count} units of one pod need the container {name!r}; give all but one `ownPod: true`"
                 yield Refusal("graph", name, rule)
+
+
+def _graph(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
+    if spec.graph is None:
+        return
+    if (depth := _depth(spec.graph)) > GRAPH_DEPTH_MAX:
+        yield Refusal("graph", f"{depth} levels", f"Seldon's resource has at most {GRAPH_DEPTH_MAX} of them")
+    for unit in walk(spec.graph):
+        if unit.builtin is None and unit.type in ("router", "combiner") and not unit.children:
+            yield Refusal(f"graph[{unit.name}].children", 0, f"a {unit.type} needs children")
+
+
+def _depth(unit: Unit) -> int:
+    return 1 + max(map(_depth, unit.children), default=0)
 
 
 def _builtin(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
@@ -131,51 +145,6 @@ def _no_orchestrator(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
         yield Refusal("orchestrator", False, rule)
 
 
-def _quantities(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
-    for path, serving in servings(spec):
-        for half in ("requests", "limits"):
-            for name, quantity in getattr(serving.resources, half).items():
-                field = f"{path}resources.{half}[{name}]"
-                if name.startswith("tencent.com/"):
-                    yield Refusal(field, quantity, "GPU shares and cards are written as `gpu`")
-                elif not _QUANTITY.match(quantity):
-                    yield Refusal(field, quantity, "it must be a Kubernetes quantity such as 500m, 2 or 4Gi")
-
-
-def _gpu(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
-    for path, serving in servings(spec):
-        gpu = serving.gpu
-        if gpu is None:
-            continue
-        if (gpu.cards is None) == (gpu.cores is None):
-            rule = "write either `cores` (a share of one card, 1 to 99) or `cards` (whole ones)"
-            yield Refusal(f"{path}gpu", {"cores": gpu.cores, "cards": gpu.cards}, rule)
-        if gpu.cards is not None and gpu.cards < 1:
-            yield Refusal(f"{path}gpu.cards", gpu.cards, "at least one card")
-        if gpu.cores is not None and gpu.cores < 1:
-            yield Refusal(f"{path}gpu.cores", gpu.cores, "at least 1 hundredth of a card")
-        if gpu.cards is not None and gpu.memory_mib is not None:
-            rule = "a whole card is exclusive and its memory is not limited; leave memoryMiB out"
-            yield Refusal(f"{path}gpu.memoryMiB", gpu.memory_mib, rule)
-        if gpu.memory_mib is not None and gpu.memory_mib < 0:
-            yield Refusal(f"{path}gpu.memoryMiB", gpu.memory_mib, "memory is not negative")
-        if gpu.cards is not None and gpu.core_limit is not None:
-            yield Refusal(f"{path}gpu.coreLimit", gpu.core_limit, "only a share can have a core limit")
-
-
-def _environment(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
-    for path, serving in servings(spec):
-        for name in [*serving.env, *serving.secret_env]:
-            if not _ENV_NAME.match(name):
-                yield Refusal(f"{path}env", name, "it is no name of an environment variable")
-        for name in serving.env.keys() & serving.secret_env.keys():
-            yield Refusal(f"{path}secretEnv[{name}]", name, "the variable is in `env` as well")
-        for secret, mount in serving.mount_secrets.items():
-            if not mount.startswith("/") or mount.startswith("/mnt/models"):
-                rule = "it must be an absolute path outside /mnt/models, which is the model's"
-                yield Refusal(f"{path}mountSecrets[{secret}]", mount, rule)
-
-
 def _scaling(spec: ModelSpec, cluster: Cluster) -> Iterator[Refusal]:
     scaling = spec.autoscaling
     most = spec.replicas if scaling is None else scaling.max_replicas
@@ -188,8 +157,23 @@ def _scaling(spec: ModelSpec, cluster: Cluster) -> Iterator[Refusal]:
         yield Refusal("autoscaling.minReplicas", scaling.min_replicas, f"above maxReplicas {scaling.max_replicas}")
     if scaling.kind == "hpa":
         yield from _hpa(spec, scaling)
-    elif not scaling.triggers:
+    else:
+        yield from _keda(scaling)
+
+
+def _keda(scaling: Autoscaling) -> Iterator[Refusal]:
+    if not scaling.triggers:
         yield Refusal("autoscaling.triggers", [], "keda needs at least one trigger")
+    for number, trigger in enumerate(scaling.triggers):
+        metadata = trigger.get("metadata")
+        if not isinstance(trigger.get("type"), str):
+            yield Refusal(f"autoscaling.triggers[{number}].type", trigger.get("type"), "KEDA's name of the scaler")
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            rule = "KEDA takes a mapping of texts; write numbers in quotes"
+            yield Refusal(f"autoscaling.triggers[{number}].metadata", metadata, rule)
+    for name, percent in (("cpuPercent", scaling.cpu_percent), ("memoryPercent", scaling.memory_percent)):
+        if percent is not None:
+            yield Refusal(f"autoscaling.{name}", percent, "keda scales by its triggers; write a trigger of type cpu")
 
 
 def _hpa(spec: ModelSpec, scaling: Autoscaling) -> Iterator[Refusal]:
@@ -215,8 +199,10 @@ def _disruption(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
     if sum(value is not None for value in values.values()) != 1:
         yield Refusal("disruption", values, "write exactly one of minAvailable and maxUnavailable")
     for name, value in values.items():
-        if isinstance(value, str) and not _PERCENT.match(value):
-            yield Refusal(f"disruption.{name}", value, "it must be a number or a percentage such as 25%")
+        if value is not None and not (value >= 0 if isinstance(value, int) else _PERCENT.fullmatch(value)):
+            yield Refusal(f"disruption.{name}", value, "it must be a number from 0 or a percentage such as 25%")
+    if budget.max_unavailable in (0, "0%") or budget.min_available == "100%":
+        yield Refusal("disruption", values, "no pod could ever be evicted and node drains would hang")
     floor = spec.autoscaling.min_replicas if spec.autoscaling else spec.replicas
     if isinstance(budget.min_available, int) and 0 < floor <= budget.min_available:
         rule = f"with {floor} replicas no pod could ever be evicted and node drains would hang"
@@ -229,17 +215,6 @@ def _stopping(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
         yield Refusal("drainSeconds", spec.drain_seconds, rule)
 
 
-def _features(spec: ModelSpec, _: Cluster) -> Iterator[Refusal]:
-    for path, serving in servings(spec):
-        features = serving.cpu_features or ()
-        for feature in features:
-            if not re.fullmatch(r"[A-Z0-9]+[A-Z0-9._]*", feature):
-                rule = "a feature is named as in node-feature-discovery's cpu-cpuid labels: AVX2, AVX512F, FMA3"
-                yield Refusal(f"{path}cpuFeatures", feature, rule)
-        if len(features) > PREFLIGHT_FEATURES_MAX:
-            yield Refusal(f"{path}cpuFeatures", len(features), f"at most {PREFLIGHT_FEATURES_MAX} features")
-
-
 def _wire(field: str) -> str:
     head, *rest = field.split("_")
     return head + "".join(part.capitalize() for part in rest)
@@ -250,18 +225,16 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "names fit": _names,
         "one place for servers": _one_server,
         "a server exists": _server,
-        "modelUri is readable": _uri,
         "the protocol is spoken": _protocol,
         "containers of a pod differ": _shared_containers,
+        "graph": _graph,
         "built-in units": _builtin,
         "no orchestrator, no graph": _no_orchestrator,
-        "quantities": _quantities,
-        "gpu is a share or cards": _gpu,
-        "environment": _environment,
         "scaling": _scaling,
         "disruption budget": _disruption,
         "stopping": _stopping,
-        "cpu features": _features,
+        **NAME_RULES,
+        **{name: _each(rule) for name, rule in CONTAINER_RULES.items()},
         **ROUTE_RULES,
     }
 )

@@ -164,6 +164,16 @@ class Timeouts(_Part, frozen=True, kw_only=True):
     request_seconds: Seconds | None = 60
 
 
+class Toleration(_Part, frozen=True, kw_only=True):
+    """A taint that the pods may run beside, as Kubernetes writes it."""
+
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+    toleration_seconds: int | None = None
+
+
 class RouteSpec(_Part, frozen=True, kw_only=True):
     """Where callers reach the model. Without `host` the cluster's domain gives one host per model.
 
@@ -239,7 +249,7 @@ class ModelSpec(Serving, frozen=True, kw_only=True):
     drain_seconds: Annotated[int, Meta(ge=0, le=3600)] | None = 10
     cpu_check: CpuCheck | None = None
     node_selector: dict[str, str] = {}
-    tolerations: tuple[dict[str, Any], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
     orchestrator: bool = True
     orchestrator_resources: Resources = Resources()
     graph: Unit | None = None

@@ -6,22 +6,18 @@ value found there and the rule. Rules over several fields are `deploy.rules`; `p
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import yaml
 
 from deploy.errors import Refusal, Refused
+from deploy.misread import refusal_of
 from deploy.spec import ModelSpec, Shadow
 
 SCHEMA_ID = "https://milepost.dev/schema/model-spec-v1.json"
 SPEC_BYTES_MAX = 256 * 1024
 """A Kubernetes annotation holds at most 256 KiB, and the applied spec is kept in one."""
-
-_WHERE = re.compile(r"^(?P<rule>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
 def read_spec(text: str | bytes) -> ModelSpec:
@@ -34,9 +30,25 @@ def read_document(text: str | bytes) -> Any:
     if len(text) > SPEC_BYTES_MAX:
         raise Refused([Refusal("(spec)", f"{len(text)} bytes", f"a spec has at most {SPEC_BYTES_MAX} bytes")])
     try:
-        return yaml.safe_load(text)
+        return _Loader(text).get_single_data()
     except yaml.YAMLError as error:
         raise Refused([Refusal("(spec)", _mark(error), f"it must be YAML or JSON: {_problem(error)}")]) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is written twice, of which YAML's own loader would keep the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} is written twice", key.start_mark
+                    )
+                seen.add(key.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 def from_document(document: Any) -> ModelSpec:
@@ -44,7 +56,7 @@ def from_document(document: Any) -> ModelSpec:
     try:
         return msgspec.convert(document, ModelSpec)
     except msgspec.ValidationError as error:
-        raise Refused([refusal_of(str(error), document)]) from error
+        raise Refused([refusal_of(str(error), document, ModelSpec)]) from error
 
 
 def addressed(document: Any, namespace: str, name: str) -> ModelSpec:
@@ -60,7 +72,7 @@ def shadow_of(document: Any) -> Shadow:
     try:
         return msgspec.convert(document, Shadow)
     except msgspec.ValidationError as error:
-        raise Refused([refusal_of(str(error), document)]) from error
+        raise Refused([refusal_of(str(error), document, Shadow)]) from error
 
 
 def to_document(spec: ModelSpec) -> dict[str, Any]:
@@ -78,29 +90,6 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a spec."""
     schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(ModelSpec)))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "ModelSpec"} | schema
-
-
-def refusal_of(message: str, document: Any) -> Refusal:
-    """Return what a message of msgspec says about a document: the field, the value found there and the rule."""
-    match = _WHERE.match(message)
-    rule, path = (match["rule"], match["path"] or "$") if match else (message, "$")
-    unknown = re.search(r"unknown field `([^`]+)`|missing required field `([^`]+)`", rule)
-    if unknown:
-        name = unknown[1] or unknown[2]
-        path = f"{path}.{name}"
-    field = path.removeprefix("$").removeprefix(".") or "(spec)"
-    return Refusal(field, _value_at(document, path), rule[:1].lower() + rule[1:])
-
-
-def _value_at(document: Any, path: str) -> Any:
-    value = document
-    for key, index in _STEP.findall(path):
-        step: Callable[[], Any] = (lambda: value[key]) if key else (lambda: value[int(index)])  # noqa: B023
-        try:
-            value = step()
-        except (KeyError, IndexError, TypeError, ValueError):
-            return None
-    return value
 
 
 def _mark(error: yaml.YAMLError) -> str:

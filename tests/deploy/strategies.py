@@ -56,7 +56,7 @@ SCALING = st.fixed_dictionaries(
         "kind": st.sampled_from(["hpa", "keda"]),
         "minReplicas": st.integers(0, 3),
         "cpuPercent": st.just(50),
-        "triggers": st.just([{"type": "cron"}]),
+        "triggers": st.sampled_from([[{"type": "cron", "metadata": {}}], [{}]]),
     },
 )
 ROUTES = st.fixed_dictionaries(
@@ -108,13 +108,20 @@ GOOD_SERVING: dict[str, st.SearchStrategy[Any]] = {
     "gpu": GOOD_GPUS,
     "probes": SERVING["probes"],
     "cpuFeatures": st.lists(st.sampled_from(["AVX2", "AVX512F"]), max_size=2),
-    "mountSecrets": st.dictionaries(st.just("s"), st.just("/x")),
+    "mountSecrets": st.dictionaries(st.sampled_from(["s", "a.b"]), st.just("/x"), max_size=1),
 }
 GOOD_SCALING: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"replicas": 3},
         {"replicas": 0},
-        {"autoscaling": {"kind": "keda", "minReplicas": 0, "maxReplicas": 3, "triggers": [{"type": "cron"}]}},
+        {
+            "autoscaling": {
+                "kind": "keda",
+                "minReplicas": 0,
+                "maxReplicas": 3,
+                "triggers": [{"type": "cron", "metadata": {}}],
+            }
+        },
         {
             "autoscaling": {"minReplicas": 2, "maxReplicas": 9, "cpuPercent": 50, "memoryPercent": 80},
             "resources": {"requests": {"cpu": "1", "memory": "1Gi"}},

@@ -133,7 +133,7 @@ def test_a_namespace_without_a_place_is_refused() -> None:
     ("text", "told"),
     [
         ("environments: [qa]", "environments is"),
-        ("environments: {qa: {replicas: 3}}", "environments.qa.replicas is 3: object contains unknown field"),
+        ("environments: {qa: {replicas: 3}}", "environments.qa.replicas is 3: there is no such field"),
         ("environments: {qa: {after: dev}}", "environments.qa.after is 'dev': there is no such environment"),
         ("environments: {qa: {who: [{operations: [aply], users: [a]}]}}", "operations is 'aply': it must be * or one"),
         ("environments: {qa: {approvals: [{operations: [scale], users: [a]}]}}", "operations is 'scale': it must be"),
