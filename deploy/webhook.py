@@ -125,7 +125,8 @@ def _shadow(body: Body) -> Iterator[Refusal]:
 def _no_engine(body: Body) -> Iterator[Refusal]:
     everywhere = (body.get("spec", {}).get("annotations") or {}).get("seldon.io/no-engine") == "true"
     for i, predictor in enumerate(predictors(body)):
-        here = (predictor.get("annotations") or {}).get("seldon.io/no-engine") == "true"
+        # On a predictor the webhook asks whether the annotation is there, whatever it says.
+        here = "seldon.io/no-engine" in (predictor.get("annotations") or {})
         if (everywhere or here) and (predictor.get("graph") or {}).get("children"):
             field = f"spec.predictors[{i}].graph.children"
             yield Refusal(field, len(predictor["graph"]["children"]), "without an orchestrator a graph has one node")
@@ -151,10 +152,30 @@ def _kafka(body: Body) -> Iterator[Refusal]:
 
 
 def _endpoint_types(body: Body) -> Iterator[Refusal]:
+    every = [node for i, predictor in enumerate(predictors(body)) for _, node in nodes(predictor, i)]
+    kinds = {(node.get("endpoint") or {}).get("type") for node in every} - {None, ""}
+    transport = str(body.get("spec", {}).get("transport") or "")
+    if len(kinds) > 1:
+        rule = "endpoint types cannot be mixed, also not between predictors"
+        yield Refusal("spec.predictors[].graph.endpoint.type", sorted(kinds), rule)
+    elif transport and kinds - {transport.upper()}:
+        rule = f"the endpoints are of another type: {', '.join(sorted(kinds))}"
+        yield Refusal("spec.transport", transport, rule)
+
+
+def _methods(body: Body) -> Iterator[Refusal]:
     for i, predictor in enumerate(predictors(body)):
-        kinds = {(node.get("endpoint") or {}).get("type") for _, node in nodes(predictor, i)} - {None, ""}
-        if len(kinds) > 1:
-            yield Refusal(f"spec.predictors[{i}].graph", sorted(kinds), "endpoint types cannot be mixed in one graph")
+        for field, node in nodes(predictor, i):
+            own = node.get("implementation", "") in ("", "UNKNOWN_IMPLEMENTATION")
+            if own and node.get("type") == "UNKNOWN_TYPE" and not node.get("methods"):
+                yield Refusal(f"{field}.type", "UNKNOWN_TYPE", "a unit of no known type must name its methods")
+
+
+def _logger(body: Body) -> Iterator[Refusal]:
+    for i, predictor in enumerate(predictors(body)):
+        for field, node in nodes(predictor, i):
+            if node.get("logger") is not None and not node["logger"].get("mode"):
+                yield Refusal(f"{field}.logger.mode", node["logger"].get("mode"), "all, request or response")
 
 
 def _prepackaged(body: Body) -> Iterator[tuple[str, Body]]:
@@ -180,5 +201,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "service names are unique": _service_names,
         "kafka has its variables": _kafka,
         "endpoint types are not mixed": _endpoint_types,
+        "units say what they do": _methods,
+        "request logging has a mode": _logger,
     }
 )

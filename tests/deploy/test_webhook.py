@@ -30,7 +30,13 @@ MIXED = OWN | {
 }
 NO_ENGINE = {"seldon.io/no-engine": "true"}
 TRAFFIC = "spec.predictors[].traffic"
+ENDPOINTS = "spec.predictors[].graph.endpoint.type"
 Row = tuple[str, dict[str, Any], str, Any, str]
+
+
+def of_type(kind: str, name: str, traffic: int = 0) -> dict[str, Any]:
+    return OWN | {"name": name, "traffic": traffic, "graph": {"name": "a", "endpoint": {"type": kind}}}
+
 
 REFUSED: list[Row] = [
     ("protocol is known", cr(sklearn(), protocol="http"), "spec.protocol", "http", "seldon, tensorflow"),
@@ -69,7 +75,16 @@ REFUSED: list[Row] = [
      "spec.predictors[].annotations[seldon.io/svc-name]", "s", "share the requests"),
     *[("kafka has its variables", cr(sklearn(), serverType="kafka"),
        f"spec.predictors[0].svcOrchSpec.env[{name}]", None, "kafka") for name in webhook.KAFKA_ENV],
-    ("endpoint types are not mixed", cr(MIXED), "spec.predictors[0].graph", ["GRPC", "REST"], "mixed"),
+    ("endpoint types are not mixed", cr(MIXED), ENDPOINTS, ["GRPC", "REST"], "mixed"),
+    ("endpoint types are not mixed", cr(of_type("REST", "a", 50), of_type("GRPC", "b", 50)), ENDPOINTS,
+     ["GRPC", "REST"], "between predictors"),
+    ("endpoint types are not mixed", cr(of_type("REST", "a"), transport="grpc"), "spec.transport", "grpc", "REST"),
+    ("no engine only with one node", cr(OWN | {"annotations": {"seldon.io/no-engine": ""},
+     "graph": {"name": "a", "children": [{}]}}), "spec.predictors[0].graph.children", 1, "one node"),
+    ("units say what they do", cr(OWN | {"graph": {"name": "a", "type": "UNKNOWN_TYPE"}}),
+     "spec.predictors[0].graph.type", "UNKNOWN_TYPE", "methods"),
+    ("request logging has a mode", cr(OWN | {"graph": {"name": "a", "logger": {"url": "http://x"}}}),
+     "spec.predictors[0].graph.logger.mode", None, "all, request or response"),
 ]  # fmt: skip
 
 ACCEPTED = {
@@ -81,6 +96,11 @@ ACCEPTED = {
     "an own image": cr(OWN),
     "huggingface without a modelUri": cr(server("HUGGINGFACE_SERVER", None), protocol="v2"),
     "a simple model without a container": cr({"name": "d", "graph": {"name": "a", "implementation": "SIMPLE_MODEL"}}),
+    "a unit that names its methods": cr(
+        OWN | {"graph": {"name": "a", "type": "UNKNOWN_TYPE", "methods": ["TRANSFORM_INPUT"]}}
+    ),
+    "endpoints of the transport": cr(of_type("GRPC", "a"), transport="grpc"),
+    "requests that are logged": cr(OWN | {"graph": {"name": "a", "logger": {"mode": "all"}}}),
     "tensorflow by its protocol": cr(server("TENSORFLOW_SERVER"), protocol="tensorflow"),
     "the old name of v2": cr(server("TRITON_SERVER"), protocol="kfserving"),
     "kafka with all its variables": cr(
@@ -114,6 +134,7 @@ CORE, MEMORY = gpu.CORE, gpu.MEMORY
 LD_PATH: dict[str, Any] = {"env": [{"name": "LD_LIBRARY_PATH", "value": "/opt"}]}
 ALLOCATIONS: list[tuple[str, dict[str, Any], list[tuple[str, Any, str]]]] = [
     ("30 cores with memory", gpu_container({CORE: "30", MEMORY: "30"}), []),
+    ("the README's sample, 50 cores and 30 blocks", gpu_container({CORE: "50", MEMORY: "30"}), []),
     ("99 cores with the whole memory", gpu_container({CORE: "99", MEMORY: "60"}), []),
     ("100 cores", gpu_container({CORE: 100}), []),
     ("200 cores", gpu_container({CORE: "200"}), []),
@@ -149,7 +170,7 @@ def test_what_gpumanager_refuses_on_the_node_is_refused_before(row: Any) -> None
     assert all(text in item.rule for item, (_, _, text) in zip(found, expected, strict=True))
 
 
-@pytest.mark.parametrize("name", ["predicate-time", "predicate-node", "predicate-gpu-idx-0"])
+@pytest.mark.parametrize("name", ["predicate-time", "predicate-node", "predicate-gpu-idx-0", "gpu-assigned"])
 def test_annotations_that_the_scheduler_writes_are_refused_in_a_template(name: str) -> None:
     metadata = {"annotations": {f"tencent.com/{name}": "1"}}
     (found,) = allocation.refusals(iter([("pod", metadata, {})]), CARD)
