@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, Header, Response
 from deploy.api.answers import PlatformOf, Sight, problem_of
 from deploy.api.changes import Change, add_changes
 from deploy.api.jobs import Job, Jobs, add_jobs
+from deploy.api.openapi import describe
 from deploy.api.proposals import add_proposals
 from deploy.api.reads import add_list, add_reads
 from deploy.api.settings import Server
@@ -44,7 +45,7 @@ def create_app(
     app = FastAPI(title="Milepost model platform", version="1")
     problem.install(app, {PlatformError: problem_of})
 
-    async def caller(authorization: Annotated[str | None, Header()] = None) -> Caller:
+    async def caller(authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> Caller:
         return await authorizer.authenticate(bearer_token(authorization))
 
     who = Annotated[Caller, Depends(caller)]
@@ -58,6 +59,7 @@ def create_app(
     add_sources(app, who, platform_of, change)
     add_changes(app, who, change)
     add_jobs(app, who, jobs, streams)
+    describe(app)
     return app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Response
@@ -17,10 +17,13 @@ from deploy.errors import (
     Conflict,
     Denied,
     PlatformError,
+    Refusal,
     Refused,
     Unavailable,
 )
+from deploy.misread import refusal_of
 from deploy.operate import Platform
+from deploy.spec import ModelSpec
 from milepost.auth import Authorizer, Caller
 from milepost.problem import Problem
 
@@ -30,6 +33,8 @@ STATUSES: dict[type[PlatformError], int] = {
     Refused: 422, Denied: 403, Absent: 404, Conflict: 409, Busy: 409, Unavailable: 503, Broken: 500,
     OperationFailed: 500,
 }  # fmt: skip
+
+Given = TypeVar("Given")
 
 PlatformOf = Callable[[Caller, Callable[[Progress], None]], Platform]
 """Makes the platform that acts as a caller and tells its progress."""
@@ -60,6 +65,21 @@ def problem_of(error: PlatformError) -> Problem:
     status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
     faults = [plain(item) for item in error.refusals] if isinstance(error, Refused) else []
     return Problem(status, str(error), slug=type(error).__name__.lower(), faults=faults)
+
+
+def given(document: Any, kind: type[Given]) -> Given:
+    """Return what a caller sent, as this type. Raises Refused naming the field, the value and the rule."""
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise Refused([refusal_of(str(error), document, kind)]) from error
+
+
+def addressed(spec: ModelSpec, namespace: str, name: str) -> ModelSpec:
+    """Return a spec that was sent to this model's address. Raises Refused when it is another one's."""
+    if (spec.namespace, spec.name) != (namespace, name):
+        raise Refused([Refusal("name", spec.key, f"the path says {namespace}/{name}")])
+    return spec
 
 
 def plain(item: Any) -> Any:

@@ -3,34 +3,26 @@
 # FastAPI reads the annotations of a route, and `who` is known only inside the function: they must not become text.
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
-import msgspec
 from fastapi import Body, FastAPI, Query, Response
 
 from deploy import edits
-from deploy.api.answers import PlatformOf, answer
+from deploy.api.answers import PlatformOf, addressed, answer, given
 from deploy.api.jobs import Job, Jobs
+from deploy.api.openapi import answers, takes
+from deploy.api.shapes import JobShown, MigrationRequest, RolloutRequest
 from deploy.errors import Absent, PlatformError, Refusal, Refused
 from deploy.journal import Deed
 from deploy.operate import Platform
-from deploy.record import Record, RolloutPlan
-from deploy.spec import External, Split
-from deploy.specfile import addressed
+from deploy.record import Record
+from deploy.spec import ModelSpec, Split
 from milepost.auth import Caller
 
 EditOf = Callable[[Record, Deed], Record]
 Submit = Callable[[Platform], Awaitable[Record]]
-Given = TypeVar("Given")
-
-
-class MigrationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`split`: share requests between the old address and the model (`old` is needed the first time). `back`: all to
-    the old address, at once. `finish`: at 100 %, give the route to the model alone."""
-
-    action: Literal["split", "back", "finish"] = "split"
-    old: External | None = None
-    split: Split | None = None
+BEGUN = answers(JobShown, 202)
+"""The `responses` of a route that begins a job."""
 
 
 class Change:
@@ -69,59 +61,69 @@ class Change:
         self._jobs.make_room(job.id)
         await self._jobs.promise(job, caller)
         try:
-            given = instead(await submit(platform))
+            answered = instead(await submit(platform))
         except PlatformError:
             await self._jobs.withdraw(job)
             raise
-        if given is not None:
+        if answered is not None:
             await self._jobs.withdraw(job)
-            return given
+            return answered
         self._jobs.start(job, platform)
-        return answer(job.public(), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
+        return answer(job.shown(), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
 
 
 def add_changes(app: FastAPI, who: Any, change: Change) -> None:
     """Add the routes that change a model."""
 
-    @app.put("/api/v1/models/{namespace}/{name}", status_code=202)
+    @app.put("/api/v1/models/{namespace}/{name}", status_code=202, responses=BEGUN, openapi_extra=takes(ModelSpec))
     async def apply(
         caller: who, namespace: str, name: str, document: Annotated[Any, Body()], reason: str = ""
     ) -> Response:
         """Create the model or change it in place."""
-        spec = addressed(document, namespace, name)
+        spec = addressed(given(document, ModelSpec), namespace, name)
 
         def edit(record: Record, deed: Deed) -> Record:
             return edits.apply(record, spec, deed)
 
         return await change(caller, namespace, name, "apply", edit, reason=reason, known=False)
 
-    @app.delete("/api/v1/models/{namespace}/{name}", status_code=202)
+    @app.delete("/api/v1/models/{namespace}/{name}", status_code=202, responses=BEGUN)
     async def delete(caller: who, namespace: str, name: str, reason: str = "") -> Response:
         """Take the model away; its history stays."""
         return await change(caller, namespace, name, "delete", edits.delete, reason=reason)
 
-    @app.post("/api/v1/models/{namespace}/{name}/rollout", status_code=202)
+    @app.post(
+        "/api/v1/models/{namespace}/{name}/rollout",
+        status_code=202,
+        responses=BEGUN,
+        openapi_extra=takes(RolloutRequest),
+    )
     async def start(
         caller: who, namespace: str, name: str, document: Annotated[Any, Body()], reason: str = ""
     ) -> Response:
-        """Start a rollout of `{"spec": …, "plan": …}`."""
-        given = document if isinstance(document, dict) else {}
-        spec, plan = addressed(given.get("spec"), namespace, name), _given(given.get("plan", {}), RolloutPlan, "plan")
+        """Bring a candidate up beside the model, and requests to it by the plan."""
+        asked = given(document, RolloutRequest)
+        spec = addressed(asked.spec, namespace, name)
 
         def edit(record: Record, deed: Deed) -> Record:
-            return edits.start_rollout(record, spec, plan, deed)
+            return edits.start_rollout(record, spec, asked.plan, deed)
 
         return await change(caller, namespace, name, "rollout", edit, reason=reason)
 
-    @app.post("/api/v1/models/{namespace}/{name}/migrate", status_code=202)
+    @app.post(
+        "/api/v1/models/{namespace}/{name}/migrate",
+        status_code=202,
+        responses=BEGUN,
+        openapi_extra=takes(MigrationRequest),
+    )
     async def migrate(
         caller: who, namespace: str, name: str, document: Annotated[Any, Body()], reason: str = ""
     ) -> Response:
         """Share the requests between the old address and the model, go back, or finish."""
-        edit = _migration(_given(document, MigrationRequest, "migration"))
+        edit = _migration(given(document, MigrationRequest))
         return await change(caller, namespace, name, "migrate", edit, reason=reason)
 
-    @app.post("/api/v1/models/{namespace}/{name}/{verb}", status_code=202)
+    @app.post("/api/v1/models/{namespace}/{name}/{verb}", status_code=202, responses=BEGUN)
     async def simple(
         caller: who,
         namespace: str,
@@ -162,10 +164,3 @@ def _migration(asked: MigrationRequest) -> EditOf:
     if split is None:
         raise Refused([Refusal("migration.split", None, 'action split needs a split, such as {"percent": 10}')])
     return lambda record, deed: edits.migrate(record, asked.old, split, deed)
-
-
-def _given(document: Any, kind: type[Given], field: str) -> Given:
-    try:
-        return msgspec.convert(document, kind)
-    except msgspec.ValidationError as error:
-        raise Refused([Refusal(field, document, str(error))]) from error

@@ -7,11 +7,14 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header, Response
+from fastapi.responses import StreamingResponse
 
 from deploy.api.answers import answer, sent
+from deploy.api.openapi import answers, streamed
+from deploy.api.shapes import JobShown
 from deploy.api.streams import Streams
 from deploy.errors import Absent, Busy, PlatformError, Unavailable
 from deploy.operate import Platform
@@ -19,6 +22,8 @@ from deploy.worklist import Entry, Worklist
 from milepost.auth import Caller
 
 LINES_KEPT = 200
+
+State = Literal["running", "paused", "done", "failed"]
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +36,7 @@ class Job:
     namespace: str
     name: str
     verb: str
-    state: str = "running"
+    state: State = "running"
     error: str = ""
     owner: str = ""
     lines: list[str] = field(default_factory=list)
@@ -58,12 +63,10 @@ class Job:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def public(self) -> dict[str, Any]:
+    def shown(self) -> JobShown:
         """Return what callers see."""
-        return {
-            "id": self.id, "model": f"{self.namespace}/{self.name}", "verb": self.verb, "state": self.state,
-            "error": self.error, "progress": self.lines, "dropped": self.dropped,
-        }  # fmt: skip
+        model = f"{self.namespace}/{self.name}"
+        return JobShown(self.id, model, self.verb, self.state, self.error, self.lines, self.dropped)
 
 
 class Jobs:
@@ -132,7 +135,7 @@ class Jobs:
         job.tell(f"{state} {error}".strip())
         return not again
 
-    async def _outcome(self, job: Job, platform: Platform) -> tuple[str, str, bool]:
+    async def _outcome(self, job: Job, platform: Platform) -> tuple[State, str, bool]:
         """Carry a job out; return its state, its error, and whether it is tried again later."""
         try:
             record = await platform.converge(job.namespace, job.name)
@@ -149,12 +152,16 @@ class Jobs:
 def add_jobs(app: FastAPI, who: Any, jobs: Jobs, streams: Streams) -> None:
     """Add the routes of jobs."""
 
-    @app.get("/api/v1/jobs/{job_id}")
+    @app.get("/api/v1/jobs/{job_id}", responses=answers(JobShown))
     async def job(caller: who, job_id: str) -> Response:
         """Return one of the caller's own jobs."""
-        return answer(jobs.get(job_id, caller).public())
+        return answer(jobs.get(job_id, caller).shown())
 
-    @app.get("/api/v1/jobs/{job_id}/events")
+    @app.get(
+        "/api/v1/jobs/{job_id}/events",
+        response_class=StreamingResponse,
+        responses=streamed("The job's progress, and at last its end."),
+    )
     async def events(
         caller: who, job_id: str, *, after: str = "", last_event_id: Annotated[str, Header()] = ""
     ) -> Response:
@@ -179,7 +186,7 @@ async def job_events(job: Job, streams: Streams, told: int) -> AsyncIterator[str
         if told < job.dropped + len(job.lines):
             continue
         if job.state != "running":
-            yield sent("end", job.public())
+            yield sent("end", job.shown())
             return
         if streams.closing:
             return

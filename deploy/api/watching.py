@@ -21,6 +21,7 @@ from fastapi import FastAPI, Header, Query
 from fastapi.responses import StreamingResponse
 
 from deploy.api.answers import Sight, sent
+from deploy.api.openapi import streamed
 from deploy.api.streams import Streams
 from deploy.cache import ModelCache
 from deploy.errors import Denied, Unavailable
@@ -79,7 +80,9 @@ class Watches:
 def add_watches(app: FastAPI, who: Any, watches: Watches) -> None:
     """Add the routes that follow all models, or one."""
 
-    @app.get("/api/v1/watch")
+    told = streamed("The models, then every change of one.")
+
+    @app.get("/api/v1/watch", response_class=StreamingResponse, responses=told)
     async def watch_all(
         caller: who,
         *,
@@ -93,7 +96,7 @@ def add_watches(app: FastAPI, who: Any, watches: Watches) -> None:
         wanted = selection(namespace=namespace, states=state or (), selector=selector)
         return await watches.follow(caller, wanted, last_event_id or after)
 
-    @app.get("/api/v1/models/{namespace}/{name}/watch")
+    @app.get("/api/v1/models/{namespace}/{name}/watch", response_class=StreamingResponse, responses=told)
     async def watch_one(
         caller: who, namespace: str, name: str, *, after: str = "", last_event_id: Annotated[str, Header()] = ""
     ) -> StreamingResponse:
