@@ -26,6 +26,8 @@ from deploy.spec import Split
 
 STEPS_MAX = 20
 JUDGE = "milepost (automatic judgement)"
+PASSED = "all steps passed; waits for `rollout promote`"
+"""The note of a rollout that pauses because its plan says so, not because something stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _next_step(record: Record, now: float) -> Record:
         return replace(record, rollout=replace(rollout, step=step, held_from=0.0))
     if rollout.plan.auto_promote:
         return edits.promote(record, Deed(JUDGE, now))
-    return edits.pause(record, Deed(JUDGE, now), note="all steps passed; waits for `rollout promote`")
+    return edits.pause(record, Deed(JUDGE, now), note=PASSED)
 
 
 def _hold_s(rollout: Rollout) -> float:

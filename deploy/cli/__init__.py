@@ -5,7 +5,8 @@ each step; `--no-wait` leaves that to whoever runs `milepost model converge` nex
 stderr. A new verb is a `command` in the module of its group and an entry in the list here.
 
 Exit codes: 0 done · 1 failed, refused or denied · 2 wrong usage · 3 there is no such model · 4 busy, or the API server
-does not answer: try again · 5 `diff` found changes · 6 `watch --until` waited in vain.
+does not answer: try again · 5 `diff` found changes · 6 `watch --until` waited in vain · 7 a rollout was paused on its
+way, by somebody or because it cannot be judged.
 """
 
 from __future__ import annotations

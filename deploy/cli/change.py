@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from deploy import edits
-from deploy.cli.command import Body, at, command, doing, doing_spec, named, spec_file, verb_options
+from deploy.cli.command import Body, at, carried_out, command, doing, doing_spec, named, spec_file, verb_options
 from deploy.errors import Refusal, Refused
 from deploy.journal import Deed
 from deploy.operate import Platform
@@ -89,8 +89,7 @@ def converge(key: str) -> Body:
     """Go on with whatever is written down: after a crash, or after --no-wait."""
 
     async def body(platform: Platform) -> None:
-        await platform.record(*at(platform, key))
-        await platform.converge(*at(platform, key))
+        await carried_out(platform, await platform.record(*at(platform, key)))
 
     return body
 

@@ -23,6 +23,7 @@ from deploy.errors import Absent, Broken, Busy, PlatformError, Refused, Unavaila
 from deploy.journal import Deed
 from deploy.operate import Platform, local_author
 from deploy.record import Record
+from deploy.rollout import PASSED
 from deploy.session import GROUPS, Settings, opened
 from deploy.spec import ModelSpec
 from deploy.store import Edit
@@ -32,6 +33,7 @@ from milepost.settings import SettingsError, add_options, load
 EXIT_CODES: dict[type[PlatformError], int] = {Absent: 3, Busy: 4, Unavailable: 4, Broken: 1}
 EXIT_CHANGES = 5
 EXIT_LATE = 6
+EXIT_PAUSED = 7
 
 Body = Callable[[Platform], Awaitable[Any]]
 SettingsBody = Callable[[Settings], Awaitable[None]]
@@ -166,22 +168,43 @@ async def submitted(platform: Platform, key: str, edit: Edit, *, wait: bool) -> 
 
 
 async def followed(platform: Platform, record: Record, *, wait: bool) -> None:
-    """Carry out what a record asks for, with `wait`, and say how it ended. What came back ends with exit code 1."""
-    asked = record
+    """Carry out what a record asks for, with `wait`, and say how it stands."""
     if wait and (record.active or record.rollout is not None or record.deleting):
-        record = await platform.converge(record.namespace, record.name)
+        await carried_out(platform, record)
+    else:
+        _say_end(record)
+
+
+async def carried_out(platform: Platform, asked: Record) -> None:
+    """Carry a record out and say how it ended; who is kept from it, or interrupts it, is told how it goes on."""
+    try:
+        ended = await platform.converge(asked.namespace, asked.name)
+    except (Busy, Unavailable, asyncio.CancelledError):
+        told = f"what was asked for is written down: `milepost model converge {asked.key}` goes on with it"
+        click.echo(f"{asked.key}: {told}", err=True)
+        raise
+    _say_end(ended)
+    if code := exit_code(asked, ended):
+        raise SystemExit(code)
+
+
+def _say_end(record: Record) -> None:
     operation = record.operation
     if operation is not None:
         click.echo(f"{record.key}: {operation.verb} {operation.state} {operation.message}".rstrip())
-    if came_back(asked, record):
-        raise SystemExit(1)
 
 
-def came_back(asked: Record, ended: Record) -> bool:
-    """Whether what was asked for was undone: an atomic apply reverted, a rollout aborted by its judgement."""
+def exit_code(asked: Record, ended: Record) -> int:
+    """Return 1 where what was asked for was undone (an atomic apply reverted, a rollout aborted by its judgement),
+    `EXIT_PAUSED` where a rollout was stopped on its way, and 0 where it came as far as it should."""
     if ended.operation is not None and ended.operation.verb == "revert":
-        return True
-    return asked.rollout is not None and ended.rollout is None and ended.stable != asked.rollout.candidate
+        return 1
+    rolled = asked.rebuild is not None or (asked.rollout is not None and asked.rollout.phase != "paused")
+    if ended.rollout is not None:
+        return EXIT_PAUSED if rolled and ended.rollout.note != PASSED else 0
+    candidate = asked.rollout.candidate if asked.rollout else None
+    built = asked.rebuild is None or ended.stable != asked.stable or ended.proposal is not None
+    return 0 if built and candidate in (None, ended.stable) else 1
 
 
 def show(document: Any, output: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

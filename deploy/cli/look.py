@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import click
 import msgspec
 
@@ -12,7 +12,7 @@ from deploy import edits
 from deploy.cli.command import EXIT_CHANGES, Body, at, command, named, output_option, show, spec_file
 from deploy.diff import told
 from deploy.evidence import gather
-from deploy.lastlines import last_lines
+from deploy.lastlines import lines_of
 from deploy.operate import Platform
 from deploy.specfile import read_spec
 from deploy.status import status_of
@@ -44,14 +44,23 @@ def history(key: str, output: str) -> Body:
 
     async def body(platform: Platform) -> None:
         record = await platform.record(*at(platform, key))
-        rows = [
+        revisions = [
             {"revision": item.number, "at": item.at, "author": item.author, "reason": item.reason, "spec": item.spec}
             for item in record.revisions
         ]
         audit = msgspec.to_builtins(record.audit)
-        show({"revisions": rows, "audit": audit}, output, rows, ("revision", "author", "reason"))
+        if output == "table":
+            show(None, output, [_timed(row) for row in revisions], ("revision", "time", "author", "reason"))
+            click.echo()
+            show(None, output, [_timed(row) for row in audit], ("time", "author", "verb", "detail"))
+            return
+        show({"revisions": revisions, "audit": audit}, output, [], ())
 
     return body
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "time": datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")}
 
 
 @command("status")
@@ -81,16 +90,15 @@ def why_command(key: str, output: str) -> Body:
     async def body(platform: Platform) -> None:
         look = await platform.look(*at(platform, key))
         findings = why(await gather(platform.cluster, look))
-        found = [msgspec.to_builtins(item) for item in findings]
+        lines = await lines_of(platform.logs, look.record.namespace, findings)
         if output != "table":
-            show(found, output, found, ())
+            shown = [msgspec.to_builtins(item) | {"lines": text} for item, text in zip(findings, lines, strict=True)]
+            show(shown, output, shown, ())
             return
-        async with aiohttp.ClientSession() as session:
-            for item in findings:
-                lines = await last_lines(session, platform.logs, look.record.namespace, item)
-                click.echo(f"{item.rule}: {item.about}\n    {item.found}\n  → {item.todo}")
-                if lines:
-                    click.echo("    | " + lines.replace("\n", "\n    | "))
+        for item, text in zip(findings, lines, strict=True):
+            click.echo(f"{item.rule}: {item.about}\n    {item.found}\n  → {item.todo}")
+            if text:
+                click.echo("    | " + text.replace("\n", "\n    | "))
         if not findings:
             click.echo(f"{key}: nothing found that would keep it from serving")
 

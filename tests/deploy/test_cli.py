@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
+from deploy import edits
 from deploy.cli import model
+from deploy.cli.command import exit_code
+from deploy.journal import Deed
+from deploy.rebuild import Ask, rebuild
+from deploy.rebuild import built as image_built
+from deploy.record import Record, RolloutPlan
+from deploy.rollout import advance, canary
+from deploy.specfile import from_document
 
 POLICY = """
 environments:
@@ -58,3 +68,50 @@ def test_an_environment_that_is_not_known_is_refused(words: tuple[str, ...], tol
     (tmp_path / "environments.yaml").write_text(POLICY)
     filled = [word.replace("{file}", str(tmp_path / "environments.yaml")) for word in words]
     assert told in run("status", "nlp/ner", *filled, code=1)
+
+
+DEED = Deed("ada", 1.0, id="d")
+PLAN = RolloutPlan(canary((50,), 0.0).steps, judged=False)
+
+
+def rolled(**changes: Any) -> Record:
+    """A model whose second revision is being rolled out."""
+    one, two = (from_document({"name": "m", "namespace": "n", "image": f"i:{number}"}) for number in (1, 2))
+    record = edits.apply(Record("n", "m"), one, DEED)
+    return edits.start_rollout(record, two, replace(PLAN, **changes), DEED)
+
+
+def settled(record: Record, looks: int = 9) -> Record:
+    """The same after some looks at a model where all is well."""
+    for look in range(looks):
+        record = advance(record, now=10.0 + look)
+    return record
+
+
+def building(*, needed: int = 0) -> Record:
+    ask = Ask("i:2", PLAN)
+    job = {"metadata": {"name": "m-rebuild-d", "namespace": "n"}}
+    return rebuild(edits.abort(rolled(), DEED), ask, job, DEED, needed=needed)
+
+
+def built(record: Record) -> Record:
+    return image_built(record, "sha256:" + "ab" * 32, now=5.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ended", "code"),
+    [
+        (rolled(), settled(rolled()), 0),
+        (rolled(auto_promote=False), settled(rolled(auto_promote=False)), 0),
+        (rolled(), edits.pause(settled(rolled(), 2), DEED), 7),
+        (edits.pause(rolled(), DEED), edits.pause(rolled(), DEED), 0),
+        (rolled(), edits.abort(settled(rolled(), 2), DEED), 1),
+        (edits.abort(rolled(), DEED), edits.abort(rolled(), DEED), 0),
+        (building(), settled(built(building())), 0),
+        (building(needed=1), built(building(needed=1)), 0),
+        (building(), edits.abort(built(building()), DEED), 1),
+        (building(), edits.pause(built(building()), DEED), 7),
+    ],
+)
+def test_the_exit_code_says_how_far_a_rollout_came(asked: Record, ended: Record, code: int) -> None:
+    assert exit_code(asked, ended) == code
