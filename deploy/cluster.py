@@ -117,16 +117,18 @@ class Cluster:
 
         Without the right to list the Ingresses of all namespaces only those of the model's own are compared.
         """
-        ingresses = [item for item in objects if item.kind == "Ingress"]
-        if not ingresses:
-            return
+        rendered = [item for item in objects if item.kind == "Ingress"]
+        if rendered:
+            existing, _ = await self.ingresses(rendered[0].namespace)
+            if found := conflicts(rendered, existing):
+                raise Refused(found)
+
+    async def ingresses(self, namespace: str) -> tuple[list[Body], bool]:
+        """Return the Ingresses of all namespaces and True; without the right to list those, one's own and False."""
         try:
-            existing = await self.items(collection_path(INGRESS, "ingresses", None), "", dict)
+            return await self.items(collection_path(INGRESS, "ingresses", None), "", dict), True
         except Denied:
-            existing = await self.items(collection_path(INGRESS, "ingresses", ingresses[0].namespace), "", dict)
-        found = conflicts(ingresses, existing)
-        if found:
-            raise Refused(found)
+            return await self.items(collection_path(INGRESS, "ingresses", namespace), "", dict), False
 
     async def remove(self, addresses: Sequence[Address]) -> None:
         """Delete these objects, their dependents first; one that does not exist is no error."""

@@ -5,6 +5,8 @@ It has those of pods long gone too. Where it is not configured or does not answe
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,6 +15,8 @@ import aiohttp
 from deploy.why import Finding
 from milepost.settings import setting
 from milepost.units import Bytes, Seconds
+
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,18 @@ class Logs:
     lines: int = setting(10, "How many lines are shown of a failing container")
     timeout: Seconds = setting(Seconds(5), "Longest wait for the log-server")
     body_max: Bytes = setting(Bytes(256 << 10), "Largest answer of the log-server that is read")
+
+
+async def lines_of(settings: Logs, namespace: str, findings: Sequence[Finding]) -> list[str]:
+    """Return the last lines for each finding, in their order; at most `AT_ONCE` are asked for at a time."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(finding: Finding) -> str:
+        async with slots:
+            return await last_lines(session, settings, namespace, finding)
+
+    async with aiohttp.ClientSession() as session:
+        return list(await asyncio.gather(*map(one, findings)))
 
 
 async def last_lines(session: aiohttp.ClientSession, settings: Logs, namespace: str, finding: Finding) -> str:

@@ -76,12 +76,23 @@ class Pod(msgspec.Struct, frozen=True):
     metadata: Meta = Meta()
     status: PodStatus = PodStatus()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it may get requests."""
+        return any(item.type == "Ready" and item.status == "True" for item in self.status.conditions)
 
-class Involved(msgspec.Struct, frozen=True):
-    """What an event is about."""
+
+class Involved(msgspec.Struct, frozen=True, rename="camel"):
+    """What an event is about; `field_path` is `spec.containers{name}` where it is about a container."""
 
     kind: str = ""
     name: str = ""
+    field_path: str = ""
+
+    @property
+    def container(self) -> str:
+        """The container's name; empty where it is not about one."""
+        return self.field_path.partition("{")[2].rstrip("}")
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):

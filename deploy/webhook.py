@@ -153,7 +153,7 @@ def _kafka(body: Body) -> Iterator[Refusal]:
 
 def _endpoint_types(body: Body) -> Iterator[Refusal]:
     every = [node for i, predictor in enumerate(predictors(body)) for _, node in nodes(predictor, i)]
-    kinds = {(node.get("endpoint") or {}).get("type") for node in every} - {None, ""}
+    kinds = {str((node.get("endpoint") or {}).get("type") or "") for node in every} - {""}
     transport = str(body.get("spec", {}).get("transport") or "")
     if len(kinds) > 1:
         rule = "endpoint types cannot be mixed, also not between predictors"

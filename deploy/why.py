@@ -1,35 +1,35 @@
 """Why a model does not serve: a table of rules over what the cluster shows, with what to do about each.
 
-Every rule is a row: what it looks at, when it holds, and what to do. Nothing is guessed: a finding quotes the pod, the
-container and the message that it rests on. Rules are in the order of the way to a serving model, so the first finding
-is the one to begin with. Exit code 132 is 128 + SIGILL (4): the server's binary needs CPU instructions that the node
-lacks, as TensorFlow's official builds do without AVX (tensorflow/tensorflow #18147).
+Every rule is a row: what it looks at (`deploy.symptoms`) and what to do. Rules are in the order of the way to a serving
+model, so the first finding is the one to begin with. Exit code 132 is 128 + SIGILL (4): the server's binary needs CPU
+instructions that the node lacks, as TensorFlow's official builds do without AVX (tensorflow/tensorflow #18147).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deploy.podkinds import Ended, Event, Pod
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the rules look at; `routed` holds (route, Service, ready endpoints of it) as the live routes are, `missing`
-    the wanted routes that are not there, `conflicts` what other Ingresses do to them."""
-
-    state: str
-    description: str
-    pods: tuple[Pod, ...]
-    events: tuple[Event, ...]
-    complaints: tuple[str, ...]
-    routed: tuple[tuple[str, str, int], ...]
-    operation: str = ""
-    exists: bool = True
-    missing: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
+from deploy.symptoms import (
+    Evidence,
+    Matches,
+    absent,
+    ended,
+    evicted,
+    failed_state,
+    idle,
+    killed,
+    no_endpoints,
+    no_route,
+    not_merged,
+    out_of_memory,
+    refused,
+    said,
+    unseen,
+    unsettled,
+    untouched,
+    waiting,
+)
+from milepost.preflight import EXIT_MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,6 @@ class Finding:
     todo: str
     pod: str = ""
     container: str = ""
-
-
-Matches = Callable[[Evidence], Iterator[tuple[str, str, str, str]]]
-"""Yields (about, found, pod, container)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,149 +62,104 @@ def why(evidence: Evidence) -> tuple[Finding, ...]:
     return tuple(found.values())
 
 
-def _ended(test: Callable[[Ended], bool], *, init: bool = False) -> Matches:
-    def matches(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-        for pod in evidence.pods:
-            for container in pod.status.init_container_statuses if init else pod.status.container_statuses:
-                ended = container.ended
-                if ended is not None and test(ended):
-                    text = f"exit code {ended.exit_code} {ended.reason} {ended.message}".strip()
-                    yield f"{pod.metadata.name}/{container.name}", text, pod.metadata.name, container.name
-
-    return matches
-
-
-def _waiting(*reasons: str) -> Matches:
-    def matches(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-        for pod in evidence.pods:
-            for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
-                waiting = container.state.waiting
-                if waiting is not None and waiting.reason in reasons:
-                    yield f"{pod.metadata.name}/{container.name}", f"{waiting.reason}: {waiting.message}", "", ""
-
-    return matches
-
-
-def _said(pattern: str, *, reasons: tuple[str, ...] = ()) -> Matches:
-    """Match a warning event, an unscheduled pod, a pod's own message or a Deployment's complaint."""
-    wanted = re.compile(pattern, re.IGNORECASE)
-
-    def matches(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-        for event in evidence.events:
-            if (event.type != "Normal" and wanted.search(event.message)) and (not reasons or event.reason in reasons):
-                yield f"{event.involved_object.kind} {event.involved_object.name}", event.message, "", ""
-        if reasons and "FailedScheduling" not in reasons:
-            return
-        for pod in evidence.pods:
-            texts = [pod.status.message, *(item.message for item in pod.status.conditions if item.status == "False")]
-            for text in texts:
-                if text and wanted.search(text):
-                    yield f"Pod {pod.metadata.name}", text, "", ""
-        for complaint in evidence.complaints:
-            if wanted.search(complaint):
-                yield complaint.split(":")[0], complaint, "", ""
-
-    return matches
-
-
-def _no_endpoints(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-    for route, service, endpoints in evidence.routed:
-        if not endpoints:
-            yield route, f"Service {service} has no ready endpoint: callers get 503", "", ""
-
-
-def _not_merged(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-    mains = {service for route, service, _ in evidence.routed if not route.endswith("-canary")}
-    for route, service, _ in evidence.routed:
-        if route.endswith("-canary") and service in mains:
-            yield route, f"its Service {service} is the main backend too, so it gets no requests", "", ""
-    for conflict in evidence.conflicts:
-        yield "another Ingress", conflict, "", ""
-
-
-def _no_route(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-    for route in evidence.missing if evidence.exists else ():
-        yield route, "it does not exist on the cluster", "", ""
-
-
-def _refused(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-    # "denied the request" is a webhook's word, "denied request" that of a ValidatingAdmissionPolicy.
-    if re.search("denied (the )?request|admission webhook", evidence.operation):
-        yield "the last operation", evidence.operation, "", ""
-
-
-def _failed_state(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-    if evidence.state == "Failed":
-        yield "SeldonDeployment", evidence.description or "state Failed", "", ""
-
-
-def _absent(evidence: Evidence) -> Iterator[tuple[str, str, str, str]]:
-    if not evidence.exists:
-        yield "SeldonDeployment", "it does not exist on the cluster", "", ""
-
-
 RULES: tuple[Rule, ...] = (
-    Rule("webhook refused", _refused, "change what the message names; `milepost model diff` shows it beforehand"),
-    Rule("not deployed", _absent, "`milepost model converge` applies what is written down"),
+    Rule("webhook refused", refused, "change what the message names; `milepost model diff` shows it beforehand"),
+    Rule("not deployed", absent, "`milepost model converge` applies what is written down"),
+    Rule(
+        "Seldon does nothing",
+        untouched,
+        "is its controller running, and does it watch this namespace (label `seldon.io/controller-id`)? "
+        "`milepost install --check` looks at the cluster",
+    ),
     Rule(
         "quota",
-        _said(r"exceeded quota"),
+        said(r"exceeded quota"),
         "ask for less in `resources` or `gpu`, remove something else, or have the ResourceQuota raised",
     ),
     Rule(
         "no free GPU block",
-        _said(r"vcuda|no free node|cores or memory is zero|ExceedsGPUQuota|nvidia\.com/gpu"),
+        said(r"vcuda|no free node|cores or memory is zero|ExceedsGPUQuota|nvidia\.com/gpu"),
         "ask for a smaller `gpu` share, free a card, or add GPU nodes; a share needs cores and memory",
     ),
     Rule(
         "no node fits",
-        _said(r"nodes are available|didn't match Pod's node affinity|Insufficient (cpu|memory)"),
+        said(r"nodes are available|didn't match Pod's node affinity|Insufficient (cpu|memory)"),
         "compare `resources`, `nodeSelector` and `cpuFeatures` with the nodes; "
         "AVX2 is asked of TensorFlow by node-feature-discovery's label",
     ),
     Rule(
         "image pull",
-        _waiting("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"),
+        waiting("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"),
         "check the image's name and tag, and the pull secret of the ServiceAccount",
     ),
     Rule(
         "configuration of a container",
-        _waiting("CreateContainerConfigError", "CreateContainerError"),
+        waiting("CreateContainerConfigError", "CreateContainerError"),
         "a Secret or key that the spec refers to is missing in the namespace",
     ),
     Rule(
+        "a volume is not mounted",
+        said(r".", reasons=("FailedMount", "FailedAttachVolume")),
+        "a Secret of `mountSecrets` or the claim of a pvc:// model is missing, or bound elsewhere",
+    ),
+    Rule(
+        "the CPU lacks features",
+        ended(lambda end: end.exit_code == EXIT_MISSING, "preflight"),
+        "the preflight names them: run on other nodes (`nodeSelector`, or node-feature-discovery and "
+        "`cpuCheck: affinity`), or use an image built without them and say so in `cpuFeatures`",
+    ),
+    Rule(
+        "the preflight failed",
+        ended(lambda end: end.exit_code not in (0, EXIT_MISSING), "preflight"),
+        "it could not tell what the CPU has: check the image of --cluster-preflight-image, or set `cpuCheck`",
+    ),
+    Rule(
+        "initializer out of memory",
+        ended(out_of_memory, "initializers"),
+        "raise the initializer's memory limit (seldon-config, `storageInitializer`)",
+    ),
+    Rule(
         "initializer failed",
-        _ended(lambda ended: ended.exit_code != 0, init=True),
+        ended(lambda end: end.exit_code != 0 and not out_of_memory(end), "initializers"),
         "the message is the initializer's own: check `modelUri`, `storage.secret` and that the folder is not empty",
     ),
     Rule(
         "no AVX",
-        _ended(lambda ended: ended.exit_code == 132),
+        ended(lambda end: end.exit_code == 132),
         "illegal instruction: set `cpuFeatures: [AVX2]` and `cpuCheck: affinity`, or use an image built without AVX",
     ),
     Rule(
         "out of memory",
-        _ended(lambda ended: ended.reason == "OOMKilled" or (ended.exit_code == 137 and "OOM" in ended.message)),
+        ended(out_of_memory),
         "raise `resources.limits.memory`: loading often needs more than serving",
     ),
     Rule(
         "a probe kills a slow loader",
-        _said(r"(startup|liveness) probe failed", reasons=("Unhealthy",)),
+        said(r"(startup|liveness) probe failed", reasons=("Unhealthy",)),
         "raise `probes.startupSeconds` above the time that loading takes",
     ),
     Rule(
         "the server crashes",
-        _ended(lambda ended: ended.exit_code not in (0, 132, 137, 143) and ended.reason != "OOMKilled"),
-        "read the log below; the exit code is the server's own",
+        ended(lambda end: end.exit_code not in (132, 137, 143) and end.reason != "OOMKilled"),
+        "read the log below; the exit code is the server's own, 0 means that it ended by itself",
     ),
     Rule(
+        "killed",
+        ended(killed),
+        "something outside ended it: a probe (raise `probes.startupSeconds`), a drain or the node",
+    ),
+    Rule("evicted", evicted, "the node ran short: set `resources.requests` to what the model really takes"),
+    Rule("scaled to zero", idle, "`milepost model scale` brings it back; under KEDA a request of its triggers does"),
+    Rule(
         "canary not merged",
-        _not_merged,
+        not_merged,
         "a canary's Service may be the main backend of no Ingress, and a path have one canary: change the other "
         "Ingress or take it away; `milepost model converge` repairs our own",
     ),
-    Rule("route missing", _no_route, "`milepost model converge` applies it again"),
-    Rule("route without endpoints", _no_endpoints, "no pod is ready: the findings above say why"),
-    Rule("Seldon says failed", _failed_state, "see the Deployments' conditions: kubectl describe"),
+    Rule("route missing", no_route, "`milepost model converge` applies it again"),
+    Rule("route without endpoints", no_endpoints, "no pod is ready: the other findings say why"),
+    Rule("Seldon says failed", failed_state, "see the Deployments' conditions: kubectl describe"),
+    Rule("not ready", unsettled, "the other findings say why; without any it is on its way: `milepost model watch`"),
+    Rule("not looked at", unseen, "ask with an account that may: one of them can keep the canary from its requests"),
 )
 """Every rule, in the order of the way from an apply to a served request."""

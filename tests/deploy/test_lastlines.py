@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from deploy.lastlines import Logs, last_lines
+from deploy.lastlines import Logs, last_lines, lines_of
 from deploy.why import Finding
 from milepost.units import Bytes, Seconds
 from tests.parts.ports import free_port
@@ -50,6 +50,13 @@ async def test_the_container_of_the_finding_is_asked_for_with_the_token() -> Non
     assert request.path == "/api/v1/namespaces/nlp/pods/p-1/log"
     assert dict(request.query) == {"container": "ner", "tailLines": "3"}
     assert request.headers["Authorization"] == "Bearer t-1"
+
+
+async def test_each_finding_has_its_lines_in_order() -> None:
+    other = Finding("quota", "m", "exceeded", "ask for more")
+    async with log_server(body="said") as (url, seen):
+        assert await lines_of(Logs(url=url), "nlp", [FINDING, other, *[FINDING] * 20]) == ["said", "", *["said"] * 20]
+    assert len(seen) == 21
 
 
 async def test_an_answer_is_read_to_its_bound_and_broken_text_is_shown_all_the_same() -> None:
