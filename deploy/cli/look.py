@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -43,14 +44,23 @@ def history(key: str, output: str) -> Body:
 
     async def body(platform: Platform) -> None:
         record = await platform.record(*at(platform, key))
-        rows = [
+        revisions = [
             {"revision": item.number, "at": item.at, "author": item.author, "reason": item.reason, "spec": item.spec}
             for item in record.revisions
         ]
         audit = msgspec.to_builtins(record.audit)
-        show({"revisions": rows, "audit": audit}, output, rows, ("revision", "author", "reason"))
+        if output == "table":
+            show(None, output, [_timed(row) for row in revisions], ("revision", "time", "author", "reason"))
+            click.echo()
+            show(None, output, [_timed(row) for row in audit], ("time", "author", "verb", "detail"))
+            return
+        show({"revisions": revisions, "audit": audit}, output, [], ())
 
     return body
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "time": datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")}
 
 
 @command("status")
