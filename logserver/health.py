@@ -40,9 +40,10 @@ def readiness(status: Status, *, now_s: float) -> dict[str, Any]:
     """Return the body of `/readyz`."""
     return {
         "ready": status.ready,
-        "problem": status.problem,
+        "problem": status.problem or status.kafka_problem,
         "store": {"ok": status.store_ok, "disk_bytes": status.disk_bytes, "disk_limit_bytes": status.disk_limit_bytes},
         "kafka": {
+            "ok": not status.kafka_problem,
             "joined": status.joined,
             "assigned": [str(partition) for partition in status.assigned],
             "lag": {str(partition): behind for partition, behind in status.lag.items()},

@@ -21,23 +21,23 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 from logserver.batch import Batch, BatchBuilder, Documents, Extent
 from logserver.decode import Decoded, Decoder
 from logserver.errors import Fenced, Transient
 from logserver.kafka import KafkaSource, open_source
+from logserver.lag import LagReport
 from logserver.metrics import Metrics
 from logserver.record import StoredBatch, TopicPartition
 from logserver.rejects import RejectBrake
 from logserver.settings import IngestSettings, KafkaSettings
 from logserver.sink import Delivery, Sink
 from logserver.status import Status
+from logserver.storethread import StoreThread, backoff
 from logserver.tally import Tally
 
 log = logging.getLogger(__name__)
 
-BACKOFF_FIRST_S = 0.2
 PAUSED_POLL_S = 0.1
 IDLE_POLL_S = 0.5
 DECODE_THREADS = 2
@@ -45,9 +45,6 @@ DECODE_THREADS = 2
 FETCH_ROWS = 4000
 # A full pipeline is the rule while catching up; pausing partitions gives up what was fetched for them already.
 PAUSE_AFTER_S = 1.0
-
-
-Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -84,7 +81,7 @@ class Ingest:
         self._on_stored = on_stored
         self._brake = RejectBrake(ratio_max=settings.reject_ratio, window=settings.reject_window)
         self._decoding = ThreadPoolExecutor(DECODE_THREADS, "decode")
-        self._storing = ThreadPoolExecutor(1, "store")
+        self._store_thread = StoreThread(status, metrics, backoff_max_s=settings.retry_backoff_max)
         self._builder = BatchBuilder(settings.batch_rows_max, settings.batch_bytes_max, settings.batch_age_max)
         self._queue: asyncio.Queue[Pending] = asyncio.Queue()
         self._generation = 0
@@ -96,20 +93,39 @@ class Ingest:
     async def run(self) -> None:
         """Consume and store until cancelled. Raises Fatal errors of its parts; retries Transient ones."""
         try:
-            async with open_source(self._kafka, self._metrics, self) as source, asyncio.TaskGroup() as tasks:
+            async with contextlib.AsyncExitStack() as stack:
+                source = await self._joined(stack)
+                tasks = await stack.enter_async_context(asyncio.TaskGroup())
                 tasks.create_task(self._read(source), name="read")
                 tasks.create_task(self._store_all(source), name="store")
-                tasks.create_task(self._report(source), name="report")
+                report = LagReport(source, self._status, self._metrics)
+                tasks.create_task(report.run(self._kafka.commit_interval), name="report")
         finally:
             self._decoding.shutdown(wait=True, cancel_futures=True)
-            self._storing.shutdown(wait=True, cancel_futures=True)
+            self._store_thread.close()
+
+    async def _joined(self, stack: contextlib.AsyncExitStack) -> KafkaSource:
+        """Join the group, however long no broker answers: what is stored can be read meanwhile."""
+        pauses = backoff(self._settings.retry_backoff_max)
+        while True:
+            try:
+                source = await stack.enter_async_context(open_source(self._kafka, self._metrics, self))
+            except Transient as error:
+                log.warning("%s", error)
+                self._status.kafka_problem = str(error)
+                await asyncio.sleep(next(pauses))
+            else:
+                self._status.kafka_problem = ""
+                return source
 
     # --- Ownership: called by the source during a rebalance
 
     async def assigned(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Claim the partitions and return their stored positions, however long the store needs to answer."""
         async with self._attempt:
-            positions = await self._until_it_works(lambda: self._sink.register(partitions), "claiming partitions")
+            positions = await self._store_thread.run_until_it_works(
+                lambda: self._sink.register(partitions), "claiming partitions"
+            )
         self._status.joined = True
         self._status.assigned = tuple(partitions)
         self._status.positions = dict(positions)
@@ -194,7 +210,7 @@ class Ingest:
                     self._changed.notify_all()
 
     async def _store(self, source: KafkaSource, pending: Pending, delivery: Delivery) -> None:
-        backoff_s = BACKOFF_FIRST_S
+        pauses = backoff(self._settings.retry_backoff_max)
         while True:
             async with self._attempt:
                 if pending.generation != self._generation:
@@ -206,15 +222,14 @@ class Ingest:
             if outcome is None:
                 self._give_up(source)
                 return
-            self._fail(outcome)
-            await self._sleep_until_change(backoff_s)
-            backoff_s = min(backoff_s * 2, self._settings.retry_backoff_max)
+            self._store_thread.failed(outcome)
+            await self._sleep_until_change(next(pauses))
 
     async def _try(self, pending: Pending, delivery: Delivery) -> StoredBatch | Transient | None:
         """Return what was stored, the error after which to try again, or None when the batch is not ours."""
         began = time.monotonic()
         try:
-            stored = await self._in_store_thread(lambda: self._store_and_count(pending.extent, delivery))
+            stored = await self._store_thread.run(lambda: self._store_and_count(pending.extent, delivery))
         except Transient as error:
             return error
         except Fenced as error:
@@ -237,57 +252,13 @@ class Ingest:
         self._generation += 1
         self._status.problem = "another replica owns our partitions; waiting for the group to say so"
 
-    def _fail(self, error: Transient) -> None:
-        if self._status.store_ok:
-            log.error("the store fails, partitions stay paused until it answers: %s", error)
-        self._status.store_ok = False
-        self._status.problem = f"the store fails: {error}"
-        self._metrics.counter("store_retries_total").inc()
-
     def _stored(self, stored: StoredBatch) -> None:
-        if not self._status.store_ok:
-            log.warning("the store answers again")
-        self._status.store_ok, self._status.problem = True, ""
+        self._store_thread.answered()
         self._status.progressed()
         self._status.positions.update({p: span.next_offset for p, span in stored.spans.items()})
         self._on_stored(stored)
 
     # --- the rest
-
-    async def _report(self, source: KafkaSource) -> None:
-        """Keep the lag in view and tell Kafka where we are."""
-        while True:
-            await asyncio.sleep(self._kafka.commit_interval)
-            await source.commit(dict(self._status.positions))
-            self._status.lag = source.lag()
-            for partition, behind in self._status.lag.items():
-                self._metrics.gauge("consumer_lag", partition.topic, str(partition.partition)).set(behind)
-            self._metrics.gauge("last_progress_timestamp_seconds").set(self._status.last_progress_s)
-
-    async def _until_it_works(
-        self, work: Callable[[], dict[TopicPartition, int]], what: str
-    ) -> dict[TopicPartition, int]:
-        backoff_s = BACKOFF_FIRST_S
-        while True:
-            try:
-                found = await self._in_store_thread(work)
-            except Transient as error:
-                self._fail(error)
-                log.warning("%s: %s", what, error)
-                await asyncio.sleep(backoff_s)
-                backoff_s = min(backoff_s * 2, self._settings.retry_backoff_max)
-            else:
-                self._status.store_ok, self._status.problem = True, ""
-                return found
-
-    async def _in_store_thread(self, work: Callable[[], Result]) -> Result:
-        """Run in the store's one thread; a cancelled caller waits for its end, since a thread cannot be stopped."""
-        future = asyncio.get_running_loop().run_in_executor(self._storing, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
 
     async def _sleep_until_change(self, seconds: float) -> None:
         try:

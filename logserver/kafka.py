@@ -1,5 +1,4 @@
-"""Kafka: documents of the partitions the group gives us. With `recordbatches`
-the only importer of aiokafka.
+"""Kafka: documents of the partitions the group gives us. With `recordbatches` the only importer of aiokafka.
 
 The stored positions decide where a partition is read from, never Kafka's own commits (those are for lag tools): on
 assignment the owner's `Ownership.assigned` says where each partition goes on, on revocation `Ownership.revoked` ends
@@ -41,6 +40,8 @@ log = logging.getLogger(__name__)
 
 # Record batches taken from the client at once; they are parsed together.
 TAKE_BATCHES = 8
+# How long the brokers may take to say where partitions end, or to take a commit.
+ANSWER_S = 10.0
 
 
 class Ownership(Protocol):
@@ -63,6 +64,7 @@ class KafkaSource:
         self._metrics = metrics
         self._consumer = consumer
         self._expected: dict[TopicPartition, int] = {}
+        self._starts: dict[TopicPartition, int] = {}
         self._paused = False
         self._moves = 0  # counts assignments, losses and seeks
         self._postponed: KafkaError | None = None
@@ -149,14 +151,23 @@ class KafkaSource:
         self._paused = False
         self._consumer.resume(*self._consumer.assignment())
 
-    def lag(self) -> dict[TopicPartition, int]:
-        """Return the documents of each partition that were not handed over yet, as far as the broker told."""
-        behind = {}
-        for owned, expected in self._expected.items():
-            end = self._consumer.highwater(_theirs(owned))
-            if end is not None:
-                behind[owned] = max(0, end - expected)
-        return behind
+    async def lag(self, stored: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return the documents of each owned partition that are not stored, by the next offset stored of each.
+
+        Raises Transient when the brokers do not answer.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                ends = await self._ends(self.partitions, "latest")
+        except (KafkaError, TimeoutError) as error:
+            raise Transient(f"Kafka does not answer at {', '.join(self._settings.brokers)}: {error!r}") from error
+        return {place: self._behind(place, stored, end) for place, end in ends.items() if place in self._starts}
+
+    def _behind(self, place: TopicPartition, stored: Mapping[TopicPartition, int], end: int) -> int:
+        """Return the documents between what is stored and the end; a position out of range is that of another topic."""
+        start = self._starts[place]
+        at = stored.get(place, start)
+        return max(0, end - (at if start <= at <= end else start))
 
     async def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         """Tell Kafka where we are; a failure is of no consequence and is logged."""
@@ -164,9 +175,10 @@ class KafkaSource:
         if not owned:
             return
         try:
-            await self._consumer.commit({_theirs(p): o for p, o in owned.items()})
-        except (KafkaError, IllegalStateError) as error:
-            log.info("positions were not committed to Kafka (only lag tools miss them): %s", error)
+            async with asyncio.timeout(ANSWER_S):
+                await self._consumer.commit({_theirs(p): o for p, o in owned.items()})
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
+            log.info("positions were not committed to Kafka (only lag tools miss them): %r", error)
 
     def close(self) -> None:
         """End the parsing thread."""
@@ -175,7 +187,7 @@ class KafkaSource:
     async def start_at(self, partitions: list[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
         """Own exactly these partitions and read each from its position, or from `kafka.start_from`."""
         self._moves += 1
-        self._expected = {}
+        self._expected, self._starts = {}, {}
         new = [partition for partition in partitions if partition not in positions]
         starts = dict(positions) | await self._ends(new, self._settings.start_from)
         for partition in partitions:
@@ -188,7 +200,7 @@ class KafkaSource:
     def disown(self) -> None:
         """Own nothing: what is still fetched is dropped."""
         self._moves += 1
-        self._expected = {}
+        self._expected, self._starts = {}, {}
         self._metrics.gauge("assigned_partitions").set(0)
 
     async def _out_of_range(self, asked: Mapping[aiokafka.TopicPartition, int]) -> None:
@@ -210,7 +222,7 @@ class KafkaSource:
     def _seek(self, partition: TopicPartition, offset: int) -> None:
         self._moves += 1
         self._consumer.seek(_theirs(partition), offset)
-        self._expected[partition] = offset
+        self._expected[partition] = self._starts[partition] = offset
 
     async def _ends(self, partitions: list[TopicPartition], end: str) -> dict[TopicPartition, int]:
         if not partitions:

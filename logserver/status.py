@@ -12,7 +12,8 @@ from logserver.record import TopicPartition
 class Status:
     """Kept by the ingest loop on the event loop's thread; anyone may read it.
 
-    `problem` says in one sentence why documents are not being stored; empty when they are.
+    `problem` says in one sentence why documents are not being stored, `kafka_problem` why none come; else they are
+    empty.
     """
 
     started_s: float = field(default_factory=time.time)
@@ -24,14 +25,16 @@ class Status:
     lag: dict[TopicPartition, int] = field(default_factory=dict)
     positions: dict[TopicPartition, int] = field(default_factory=dict)
     problem: str = ""
+    kafka_problem: str = ""
     disk_bytes: int = 0
     disk_limit_bytes: int = 0
 
     @property
     def ready(self) -> bool:
-        """Whether this replica takes part and its store answers."""
+        """Whether this replica takes part and its store answers; without Kafka what is stored can still be read."""
         return self.joined and self.store_ok and not self.problem
 
     def progressed(self) -> None:
         """Note that a batch was stored or that there was nothing to store."""
-        self.last_progress_s = time.time()
+        if not self.kafka_problem:
+            self.last_progress_s = time.time()

@@ -107,6 +107,28 @@ async def test_a_stored_position_inside_a_batch_is_where_reading_goes_on(kafka: 
         assert (await read(source, 63))["offset"].to_pylist() == list(range(37, 100))
 
 
+@pytest.mark.parametrize(
+    ("start", "stored", "behind"),
+    [
+        (None, None, 5),  # never read
+        (3, 3, 2),  # nothing stored since the partition was taken
+        (3, 5, 0),
+        (0, 99, 5),  # a position of the topic before it was made again
+    ],
+)
+async def test_the_lag_is_what_is_not_stored_whether_it_was_fetched_or_not(
+    kafka: KafkaBroker, topic: str, start: int | None, stored: int | None, behind: int
+) -> None:
+    await send(kafka, topic, 5)
+    place = TopicPartition(topic, 0)
+    async with source_of(topic, plain(kafka), Owner({} if start is None else {place: start})) as source:
+        source.pause()
+        async with asyncio.timeout(WAIT_S):
+            while not source.partitions:  # noqa: ASYNC110 (the group's decision)
+                await asyncio.sleep(0.05)
+        assert await source.lag({} if stored is None else {place: stored}) == {place: behind}
+
+
 async def test_the_marks_of_transactions_are_passed_over(kafka: KafkaBroker, topic: str) -> None:
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer:
         for number in range(3):

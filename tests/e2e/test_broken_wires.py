@@ -40,7 +40,11 @@ async def test_connections_to_kafka_that_are_slow_cut_silent_and_refused_lose_no
     proxy = BreakingProxy(broker.behind_proxy_port)
     proxy.port = broker.proxied_port
     with proxy, LogServer(tmp_path, f"127.0.0.1:{broker.proxied_port}", topic) as server:
+        proxy.refuse()
         server.start()
+        await until(lambda: "no Kafka" in server.ready().get("problem", ""), "saying that no broker answers")
+        assert server.ready()["ready"] is False
+        proxy.accept()
         server.wait_ready()
         proxy.delay(0.05)
         await send(broker, topic, range(3000))
@@ -52,6 +56,8 @@ async def test_connections_to_kafka_that_are_slow_cut_silent_and_refused_lose_no
         proxy.stall()
         await send(broker, topic, range(3000, 6000))
         await asyncio.sleep(SESSION_S + 2)  # the fault itself: the group gives this member up
+        await until(lambda: server.ready()["kafka"]["ok"] is False, "saying that Kafka does not answer")
+        assert server.ready()["ready"] is True, "what is stored can be read"
         proxy.cut()
         proxy.flow()
         await until(lambda: seen(server) >= 6000, "the lines sent in the silence")
@@ -60,8 +66,8 @@ async def test_connections_to_kafka_that_are_slow_cut_silent_and_refused_lose_no
         await send(broker, topic, range(6000, 9000))
         proxy.accept()
         await until(lambda: seen(server) >= 9000, "the lines sent while nobody answered")
-        await until(lambda: not any(server.ready()["kafka"]["lag"].values()), "no lag")
-        assert server.ready()["ready"] is True
+        await until(lambda: not any(server.lag().values()), "no lag")
+        assert (server.ready()["ready"], server.ready()["problem"]) == (True, "")
         assert server.stop() == 0
     with opened(server) as store:
         assert_each_once(store, 9000)
@@ -92,6 +98,7 @@ async def test_a_store_that_falls_silent_pauses_the_partitions_and_keeps_the_gro
         assert state["ready"] is False
         assert "the store" in state["problem"]
         assert len(state["kafka"]["assigned"]) == PARTITIONS
+        await until(lambda: server.metric("consumer_lag") == 14_000, "the lag of what is not stored")
         assert server.resident_bytes() - resident < GROWTH_MAX
 
         proxy.flow()  # what was held back arrives at the store as well, long after it was given up
