@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from deploy.errors import Refusal, Refused
+from deploy.fields import described
 from deploy.misread import refusal_of
 from deploy.spec import ModelSpec, Shadow
 
@@ -87,8 +88,8 @@ def write_spec(spec: ModelSpec) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a spec."""
-    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(ModelSpec)))
+    """Return the JSON Schema (2020-12) of a spec, with the description of every field."""
+    schema: dict[str, Any] = described(msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(ModelSpec))))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "ModelSpec"} | schema
 
 

@@ -14,8 +14,7 @@ from deploy.render import render
 from deploy.rendered import KubeObject, to_yaml
 from deploy.settings import Cluster
 from deploy.spec import ModelSpec, Override
-from deploy.specfile import from_document, json_schema, read_spec, write_spec
-from tests.deploy.golden_cases import GOLDEN
+from deploy.specfile import from_document, read_spec, write_spec
 from tests.deploy.strategies import SPECS, sound_specs
 
 QUICK = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -66,8 +65,3 @@ def test_what_was_rendered_is_adopted_to_the_same_object(document: dict[str, Any
     again = render(adopted.release, cluster("nginx"))[0].body
     assert msgspec.json.decode(msgspec.json.encode(again)) == msgspec.json.decode(msgspec.json.encode(adopted.normal))
     assert all(isinstance(item, Override) for item in adopted.release.stable.overrides)
-
-
-def test_the_published_schema_is_the_one_of_the_code() -> None:
-    published = GOLDEN.parents[2] / "docs" / "schema" / "model-spec-v1.json"
-    assert msgspec.json.decode(published.read_bytes()) == json_schema()

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import msgspec
 import yaml
 
 from deploy.app import SERVER_GROUPS
 from deploy.environments import parse
+from deploy.fields import DESCRIPTIONS
 from deploy.rebuild import Ask, job_of
 from deploy.record import Record, RolloutPlan
 from deploy.render import render
 from deploy.settings import Cluster
-from deploy.specfile import read_spec
+from deploy.specfile import json_schema, read_spec
 from milepost.settings import table
+from tests.deploy import field_reference
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,6 +26,19 @@ def test_the_settings_table_is_that_of_the_code() -> None:
 def test_the_settings_of_the_platform_are_those_of_the_code() -> None:
     groups = {name: SERVER_GROUPS[name] for name in ("platform", "operations", "lock", "judge", "logs")}
     assert table(groups) in (DOCS / "platform.md").read_text()
+
+
+def test_the_published_schema_and_the_page_of_fields_are_those_of_the_code() -> None:
+    assert field_reference.SCHEMA.read_bytes() == field_reference.published()
+    assert field_reference.PAGE.read_text() == field_reference.page()
+
+
+def test_every_field_of_a_spec_is_described_and_nothing_else_is() -> None:
+    parts = json_schema()["$defs"]
+    assert [f"{name}.{key}" for name, part in parts.items() for key, node in part["properties"].items()
+            if not node.get("description")] == []  # fmt: skip
+    for kind, told in DESCRIPTIONS.items():
+        assert set(told) <= {field.encode_name for field in msgspec.structs.fields(kind)}, kind.__name__
 
 
 def test_the_example_of_the_documentation_renders() -> None:
