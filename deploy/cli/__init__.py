@@ -17,6 +17,7 @@ from deploy.cli.approval import approve, promote_to, proposal, propose, propose_
 from deploy.cli.change import apply, converge, create, delete, migrate, restart, rollback, scale
 from deploy.cli.listing import get, list_command, watch
 from deploy.cli.look import diff, history, status, why_command
+from deploy.cli.rendering import render_command
 from deploy.cli.rollout import rollout
 from deploy.cli.sources import adopt, rebuild, shadow
 
@@ -25,7 +26,7 @@ model = click.Group(
     help="Deploy, roll out, roll back and explain models.",
     context_settings={"help_option_names": ["-h", "--help"]},
     commands=[
-        create, apply, diff, delete, scale, restart, rollback, converge, migrate, rollout,
+        render_command, create, apply, diff, delete, scale, restart, rollback, converge, migrate, rollout,
         adopt, rebuild, shadow,
         list_command, get, watch, history, status, why_command,
         promote_to, propose, propose_delete, proposal, approve, reject,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import yaml
 from click.testing import CliRunner
 from msgspec.structs import replace
 
@@ -37,12 +39,30 @@ def run(*words: str, code: int) -> str:
     ("spec", "told"),
     [("name: ner\n", "namespace is None"), ("- 1\n", "(spec) is"), (SPEC + "replicas: -1\n", "replicas is -1")],
 )
-@pytest.mark.parametrize("words", [("apply",), ("create",), ("diff",), ("rollout", "start")])
+@pytest.mark.parametrize("words", [("render",), ("apply",), ("create",), ("diff",), ("rollout", "start")])
 def test_a_bad_spec_is_told_by_field_and_not_by_a_traceback(
     words: tuple[str, ...], spec: str, told: str, tmp_path: Path
 ) -> None:
     (tmp_path / "spec.yaml").write_text(spec)
     assert f"Error: {told}" in run(*words, "-f", str(tmp_path / "spec.yaml"), code=1)
+
+
+def test_a_spec_is_rendered_without_a_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC)
+    flags = ("--cluster-router", "gateway", "--cluster-domain", "models.test")
+    objects = list(yaml.safe_load_all(run("render", "-f", str(path), *flags, code=0)))
+    assert [item["kind"] for item in objects] == ["SeldonDeployment", "NetworkPolicy", "HTTPRoute"]
+    assert objects[2]["spec"]["hostnames"] == ["ner-nlp.models.test"]
+    assert msgspec.json.decode(run("render", "-f", str(path), *flags, "-o", "json", code=0)) == objects
+
+
+def test_everything_that_is_wrong_with_a_spec_is_told_in_a_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC + "gpu: {cores: 150}\nroute: {stripPath: true}\n")
+    said = run("render", "-f", str(path), code=1).splitlines()
+    assert [line.partition(":")[0] for line in said] == ["Error"] * 2
+    assert [line.split(" is ")[0] for line in said] == ["Error: gpu.cores", "Error: route.stripPath"]
 
 
 def test_steps_that_are_no_percentages_are_refused(tmp_path: Path) -> None:
