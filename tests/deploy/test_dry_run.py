@@ -8,10 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from deploy import rules
+from deploy.render import render
 from deploy.rendered import FIELD_MANAGER, KubeObject
+from deploy.seldon import seldon_deployment
+from deploy.settings import Cluster
+from deploy.spec import Release
+from deploy.specfile import from_document
 from milepost.kube import ContentType, KubeClient, KubeError
 from tests.conftest import need
 from tests.deploy.golden_cases import Case, cases
+from tests.deploy.test_rules import ACCEPTED
 from tests.parts import crds
 from tests.parts.kubernetes import ControlPlane
 
@@ -64,7 +71,56 @@ async def test_the_pods_are_valid_once_seldon_has_completed_them(prepared: Contr
     async with prepared.client() as client:
         for index, body in enumerate(_deployments(case.render()[0])):
             path = f"/apis/apps/v1/namespaces/{body['metadata']['namespace']}/deployments/d{index}"
-            await dry_run(client, path, body | {"metadata": body["metadata"] | {"name": f"d{index}"}})
+            await dry_run(client, path, _named(body, f"d{index}"))
+
+
+SPEC = {"name": "m", "namespace": "models", "image": "own:1"}
+REFUSED: dict[str, dict[str, Any]] = {
+    "a quantity": {"resources": {"limits": {"memory": "4 GB"}}},
+    "a resource that is none": {"resources": {"requests": {"mem": "1Gi"}}},
+    "a request above its limit": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "2047Mi"}}},
+    "a card without a limit": {"resources": {"requests": {"nvidia.com/gpu": "1"}}},
+    "a label's key": {"labels": {"a b": "c"}},
+    "a label's value": {"labels": {"a": "b c"}},
+    "a selector's value": {"nodeSelector": {"a": "x" * 64}},
+    "an annotation's key": {"annotations": {"/a": ""}},
+    "an operator": {"tolerations": [{"key": "a", "operator": "In"}]},
+    "an effect": {"tolerations": [{"key": "a", "effect": "Never"}]},
+    "a value that Exists has": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
+    "a toleration without a key": {"tolerations": [{"effect": "NoSchedule"}]},
+    "a time": {"tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]},
+    "a variable": {"env": {"1A": "x"}},
+    "a key of a Secret": {"secretEnv": {"A": {"secret": "s", "key": "a b"}}},
+    "two mounts in one place": {"mountSecrets": {"s": "/x", "t": "/x"}},
+    "a priority": {"priority": "High!"},
+}
+"""What the API server says only about the Deployment that Seldon makes, and so the rules say before."""
+
+
+@pytest.mark.parametrize("fields", REFUSED.values(), ids=REFUSED.keys())
+async def test_what_the_rules_refuse_of_a_pod_the_server_would_refuse_in_its_deployment(
+    prepared: ControlPlane, fields: dict[str, Any]
+) -> None:
+    spec = from_document(SPEC | fields)
+    assert list(rules.refusals(spec, Cluster())), "the rules let it pass"
+    (body,) = _deployments(seldon_deployment(Release(stable=spec), Cluster()))
+    async with prepared.client() as client:
+        with pytest.raises(KubeError) as caught:
+            await dry_run(client, "/apis/apps/v1/namespaces/models/deployments/refused", _named(body, "refused"))
+    assert caught.value.status in (400, 422, 500), caught.value
+
+
+@pytest.mark.parametrize("documents", ACCEPTED.values(), ids=ACCEPTED.keys())
+async def test_what_the_rules_let_pass_the_server_takes(
+    prepared: ControlPlane, documents: list[dict[str, Any]]
+) -> None:
+    async with prepared.client() as client:
+        for document in documents:
+            objects = render(from_document(document | {"namespace": "models"}), Cluster())
+            for item in objects:
+                await dry_run(client, item.path, item.body)
+            for body in _deployments(objects[0]):
+                await dry_run(client, "/apis/apps/v1/namespaces/models/deployments/taken", _named(body, "taken"))
 
 
 async def test_a_misspelt_field_would_have_been_found(prepared: ControlPlane) -> None:
@@ -81,6 +137,10 @@ async def test_the_old_versions_of_the_resource_are_served(prepared: ControlPlan
     async with prepared.client() as client:
         path = f"/apis/machinelearning.seldon.io/{version}/namespaces/models/seldondeployments"
         assert msgspec.json.decode(await client.request("GET", path))["kind"] == "SeldonDeploymentList"
+
+
+def _named(body: dict[str, Any], name: str) -> dict[str, Any]:
+    return body | {"metadata": body["metadata"] | {"name": name}}
 
 
 def _deployments(seldon: KubeObject) -> list[dict[str, Any]]:
