@@ -31,13 +31,13 @@ from deploy.session import GROUPS, platform_of
 from deploy.spec import ModelSpec
 from deploy.why import Finding, why
 from logserver.engines.embedded import EmbeddedStore
-from milepost.kube import ContentType, KubeClient, resource_path
+from milepost.kube import ContentType, KubeClient, KubeError, resource_path
 from milepost.settings import load
 from tests.deploy.test_operations import model_namespace
 from tests.logserver.api_server import api_server
 from tests.logserver.rows import line_rows
 from tests.parts.kubernetes import ControlPlane
-from tests.parts.objects import create, wait_for
+from tests.parts.objects import create, grant, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 ENV = {"MILEPOST_OPERATIONS_POLL": "200ms", "MILEPOST_OPERATIONS_ROUTE_SETTLE": "200ms"}
@@ -93,6 +93,12 @@ class Serving:
         path = resource_path("", "v1", "pods", namespace=self.namespace, name=name, subresource="status")
         body = msgspec.json.encode({"status": status})
         await self.client.request("PATCH", path, body=body, content_type=ContentType.MERGE)
+
+    async def warn(self, name: str, about: dict[str, Any], reason: str, message: str) -> None:
+        """Write an event as a kubelet or a controller does."""
+        event = {"metadata": {"name": name}, "involvedObject": about, "type": "Warning"}
+        path = resource_path("", "v1", "events", namespace=self.namespace)
+        await create(self.client, path, {**event, "reason": reason, "message": message})
 
     async def container(self, **state: Any) -> None:
         """Write the state of the pod's one container."""
@@ -150,6 +156,16 @@ async def test_what_ends_a_container_is_named_with_the_last_lines_it_wrote(
         assert message in found.found
         assert found.container == "m-model-initializer"
 
+        lacking = "this node's CPU lacks AVX2"
+        preflight = {**failed, "name": "milepost-preflight", "state": ended(86, "Error", lacking)}
+        await model.tell(initContainerStatuses=[preflight])
+        found = await model.first("the CPU lacks features")
+        assert lacking in found.found
+        assert found.container == "milepost-preflight"
+        done = {**failed, "ready": True, "state": ended(0, "Completed"), "lastState": ended(1, "Error", message)}
+        await model.tell(initContainerStatuses=[done])
+        assert await model.findings() == (), "what was mended is not told any more"
+
 
 async def test_a_probe_that_kills_a_slow_loader_and_a_route_that_leads_to_nobody(
     cluster: ControlPlane, tmp_path: Path
@@ -162,22 +178,29 @@ async def test_a_probe_that_kills_a_slow_loader_and_a_route_that_leads_to_nobody
         assert (found.about, "Service m-default" in found.found) == ("m", True)
 
         about = {"kind": "Pod", "name": pod["metadata"]["name"], "namespace": model.namespace}
-        event = {
-            "metadata": {"name": "slow"},
-            "involvedObject": about,
-            "type": "Warning",
-            "reason": "Unhealthy",
-            "message": "Startup probe failed: dial tcp 10.0.0.1:9000: connect: connection refused",
-        }
-        await create(model.client, resource_path("", "v1", "events", namespace=model.namespace), event)
-        assert "probes.startupSeconds" in (await model.first("a probe kills a slow loader")).todo
+        probe = "Startup probe failed: dial tcp 10.0.0.1:9000: connect: connection refused"
+        await model.warn("slow", about | {"fieldPath": "spec.containers{m}"}, "Unhealthy", probe)
+        found = await model.first("a probe kills a slow loader")
+        assert "probes.startupSeconds" in found.todo
+        assert (found.pod, found.container) == (pod["metadata"]["name"], "m"), "so that its log can be read"
+        mount = 'MountVolume.SetUp failed for volume "secret-tls": secret "tls" not found'
+        await model.warn("unmounted", about, "FailedMount", mount)
+        assert mount in (await model.first("a volume is not mounted")).found
+        other = {"kind": "Pod", "name": "m-2-default-0-m-2-abc-def", "namespace": model.namespace}
+        await model.warn("other", other, "FailedCreate", "exceeded quota: few")
+        assert "quota" not in [found.rule for found in await model.findings()], "that is another model's"
+        await model.tell(conditions=[{**one, "status": "True"} for one in unready])
+        await eventually_nothing(model)
 
+        await model.do(lambda found: edits.scale(found, 0, model.platform.deed()))
+        assert (await model.first("scaled to zero")).about == "predictor default"
         route = resource_path("networking.k8s.io", "v1", "ingresses", namespace=model.namespace, name="m")
         await model.client.request("DELETE", route)
         assert "route missing" in [found.rule for found in await model.findings()]
 
 
 _READINESS = ("Ready", "ContainersReady")
+READS = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}
 
 
 async def test_a_quota_and_a_card_that_nobody_has_free(cluster: ControlPlane, tmp_path: Path) -> None:
@@ -204,11 +227,17 @@ async def test_a_quota_and_a_card_that_nobody_has_free(cluster: ControlPlane, tm
             "metadata": {"name": "m-gpu", "labels": {"seldon-deployment-id": "m"}},
             "spec": {"containers": [{"name": "main", "image": "m:1", "resources": units}]},
         }
-        await create(model.client, resource_path("", "v1", "pods", namespace=model.namespace), pod)
+
+        async def created() -> bool:
+            with contextlib.suppress(KubeError):  # The quota is in force until its admission controller sees it go.
+                await create(model.client, resource_path("", "v1", "pods", namespace=model.namespace), pod)
+                return True
+            return False
 
         async def no_block() -> bool:
             return any(one.rule == "no free GPU block" and "vcuda" in one.found for one in await model.findings())
 
+        await eventually(created)
         await eventually(no_block)
 
 
@@ -230,6 +259,13 @@ async def test_a_canary_that_another_ingress_keeps_from_its_requests(cluster: Co
         found = await model.first("canary not merged")
         assert "main backend of Ingress" in found.found
         assert "preview" in found.found
+
+        await grant(model.client, "reader", [READS], namespace=model.namespace)
+        async with cluster.client("reader", ()) as client, aiohttp.ClientSession() as session:
+            settings = load(GROUPS, flags={}, env=ENV, file=None)
+            reader = Serving(platform_of(settings, client, session, author="reader"), client, model.namespace)
+            rules = [found.rule for found in await reader.findings()]
+            assert rules == ["canary not merged", "not looked at"], "what could not be seen is said"
 
 
 @contextlib.asynccontextmanager
@@ -292,6 +328,15 @@ async def test_a_webhook_that_refuses_after_the_dry_run_is_quoted(cluster: Contr
         await eventually(refused)
         found = await model.first("webhook refused")
         assert 'admission webhook "signed.example.com" denied the request: images of :2 are not signed' in found.found
+
+
+async def eventually_nothing(model: Serving) -> None:
+    """Wait until nothing is found any more: endpoints follow pods a moment later."""
+
+    async def nothing() -> bool:
+        return await model.findings() == ()
+
+    await eventually(nothing)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
