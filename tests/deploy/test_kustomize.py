@@ -14,12 +14,16 @@ import yaml
 import exporter.settings
 from deploy.app import SERVER_GROUPS
 from deploy.environments import parse
+from deploy.frameworks import SERVERS
+from deploy.install import GPU_PAGE
+from deploy.settings import Cluster
 from logserver.query_settings import HttpSettings
 from logserver.settings import KafkaSettings, RetentionSettings, StoreSettings
 from logserver.webui import UiSettings
 from milepost.auth import AuthSettings
 from milepost.kube import ContentType, KubeClient
 from milepost.settings import Groups, load, settings_of
+from milepost.units import parse_duration
 from tests.conftest import need
 from tests.parts import crds, kustomize
 from tests.parts.kubernetes import ControlPlane
@@ -66,6 +70,35 @@ def test_a_real_server_accepts_every_object_with_strict_validation(
                 await _apply(client, body, STRICT)
 
     asyncio.run(apply_all())
+
+
+@pytest.mark.cluster
+def test_gpu_managers_service_is_accepted_and_names_the_page_that_the_check_wants(cluster: ControlPlane) -> None:
+    objects = need(lambda: kustomize.build(KUSTOMIZE / "gpu-manager"))
+
+    async def apply_all() -> None:
+        async with cluster.client() as client:
+            for body in objects:
+                await _apply(client, body, STRICT)
+
+    asyncio.run(apply_all())
+    (service,) = objects
+    assert service["metadata"]["annotations"]["prometheus.io/path"] == GPU_PAGE
+
+
+def test_the_charts_values_agree_with_the_settings_of_the_platform() -> None:
+    seldon = yaml.safe_load((KUSTOMIZE / "values" / "seldon-core.yaml").read_text())
+    nginx = yaml.safe_load((KUSTOMIZE / "values" / "ingress-nginx.yaml").read_text())["controller"]
+    settings = Cluster()
+    ports = (seldon["executor"]["port"], seldon["executor"]["grpc"]["port"])
+    assert ports == (settings.service_http_port, settings.service_grpc_port)
+    assert not seldon["istio"]["enabled"], "routes are the platform's"
+    assert not seldon["ambassador"]["enabled"], "routes are the platform's"
+    implementations = {server.implementation for server in SERVERS.values()}
+    assert set(seldon["predictor_servers"]) <= implementations
+    assert nginx["ingressClassResource"]["name"] == settings.ingress_class
+    shutdown_s = parse_duration(nginx["config"]["worker-shutdown-timeout"])
+    assert settings.request_seconds_max < shutdown_s < nginx["terminationGracePeriodSeconds"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from milepost.kube import ContentType, KubeClient, KubeError
 from tests.conftest import need
@@ -56,17 +57,21 @@ ACCESS: list[Row] = [
 def granted(cluster: ControlPlane) -> ControlPlane:
     """The shared cluster with the overlay's roles, and a viewer and an operator of the namespace OWN."""
     definitions, objects = need(lambda: (crds.definitions(), kustomize.build(OVERLAY)))
-    kinds = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
+    roles = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
+    own = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}
 
     async def grant() -> None:
         async with cluster.client() as client:
             await crds.apply_definitions(client, definitions)
-            for name in (OWN, OTHER):
+            for name in (OWN, OTHER, "milepost-qa"):
                 await apply(client, f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace"})
             for body in objects:
-                if body["kind"] in kinds:
-                    root = f"/apis/{body['apiVersion']}/{kinds[body['kind']]}"
-                    await apply(client, f"{root}/{body['metadata']['name']}", body)
+                version = body["apiVersion"]
+                root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+                if body["kind"] in own:
+                    root = f"{root}/namespaces/{body['metadata']['namespace']}"
+                if plural := (roles | own).get(body["kind"]):
+                    await apply(client, f"{root}/{plural}/{body['metadata']['name']}", body)
             for user in ("viewer", "operator"):
                 await apply(
                     client, f"/apis/rbac.authorization.k8s.io/v1/namespaces/{OWN}/rolebindings/{user}", binding(user)
@@ -106,6 +111,48 @@ async def test_a_viewers_write_is_refused_by_the_server_itself(granted: ControlP
     async with granted.client("operator", ()) as client:
         await apply(client, path, body)
         await client.request("DELETE", path)
+
+
+OWN_TOKENS: list[tuple[str, str, str, bool]] = [
+    ("platform", "GET", "/apis/machinelearning.seldon.io/v1/seldondeployments", True),
+    ("platform", "DELETE", f"/apis/machinelearning.seldon.io/v1/namespaces/{OWN}/seldondeployments/none", False),
+    ("platform", "GET", "/api/v1/secrets", False),
+    ("platform", "GET", "/api/v1/namespaces/milepost-qa/configmaps", True),
+    ("platform", "DELETE", f"/api/v1/namespaces/{OWN}/configmaps/none", False),
+    ("logserver", "GET", "/api/v1/pods", False),
+    ("filebeat", "GET", "/api/v1/pods", True),
+    ("filebeat", "GET", "/api/v1/secrets", False),
+    ("exporter", "GET", "/api/v1/pods", True),
+    ("exporter", "DELETE", f"/api/v1/namespaces/{OWN}/pods/none", False),
+]
+
+
+@pytest.mark.parametrize("row", OWN_TOKENS, ids=[" ".join(map(str, row[:3])) for row in OWN_TOKENS])
+async def test_an_account_may_with_its_own_token_what_its_program_needs_and_no_more(
+    granted: ControlPlane, tmp_path: Path, row: tuple[str, str, str, bool]
+) -> None:
+    """The token is the API server's own, as a pod gets it, and the request is the one that is refused."""
+    account, verb, path, allowed = row
+    async with KubeClient.load(await own_token(granted, account, tmp_path)) as client:
+        try:
+            await client.request(verb, path)
+            status = 200
+        except KubeError as error:
+            status = error.status
+    assert (status != 403) is allowed, status
+    assert status in (200, 403)
+
+
+async def own_token(cluster: ControlPlane, account: str, folder: Path) -> Path:
+    """Return a kubeconfig with a token of this ServiceAccount of the overlay."""
+    path = f"/api/v1/namespaces/milepost-qa/serviceaccounts/{account}"
+    ask = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    async with cluster.client() as client:
+        answer = msgspec.json.decode(await client.request("POST", f"{path}/token", body=msgspec.json.encode(ask)))
+    config = yaml.safe_load(cluster.kubeconfig().read_text())
+    config["users"][0]["user"] = {"token": answer["status"]["token"]}
+    (folder / "kubeconfig").write_text(yaml.safe_dump(config))
+    return folder / "kubeconfig"
 
 
 def binding(user: str) -> dict[str, Any]:
