@@ -45,6 +45,9 @@ def test_no_page_has_a_fault_that_axe_finds(page: Page, feed: Feed, server: ApiS
     page.press("g", Keys.ENTER)
     page.one(".detail")
     assert violations(page, axe) == []
+    page.run("document.querySelector('.menu summary').click()")
+    page.one(".menu[open] fieldset")
+    assert violations(page, axe) == []
     page.press("?")
     page.one("dialog#help[open]")
     assert violations(page, axe) == []

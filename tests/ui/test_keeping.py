@@ -48,7 +48,8 @@ def test_a_live_tail_keeps_the_newest_lines_and_says_how_many_it_left_out(
         page.until(
             lambda start=start: shown_lines(page) == min(KEPT, start + 80), f"the lines from {start} are missing"
         )
-    assert notice(page) == "200 older ones left out: a page keeps 1,000 lines"
+    told = "200 older ones left out: a page keeps 1,000 lines"
+    page.until(lambda: notice(page) == told, "what was left out is not told")
     assert by_file(page.read_all()["messages"]) == {file: list(range(25, 150)) for file in range(8)}
 
 

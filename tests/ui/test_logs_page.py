@@ -186,7 +186,7 @@ def test_the_models_that_printed_are_listed_and_lead_to_their_logs(page: Page, f
     feed.send([*numbered(0, 30), {"message": "hello", "model": "ranker", "namespace": "search"}], server)
     page.open("")
     page.until(lambda: len(page.all("tbody tr")) == 2, "not two models")
-    assert [row.text for row in page.all("tbody tr")] == ["iris models 30 3", "ranker search 1 0"]
+    assert [row.text for row in page.all("tbody tr")] == ["iris\nmodels\n30 3", "ranker\nsearch\n1 0"]
     assert len(page.all("tbody tr .spark")) == 2
     page.all("tbody tr a")[1].click()
     page.until_count("1 lines")

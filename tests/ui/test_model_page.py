@@ -104,6 +104,7 @@ def test_logs_and_figures_share_one_time_axis(page: Page, around: Neighbours) ->
     assert figure(page, "Memory").endswith("GiB")
     assert figure(page, "GPU cards used") not in (UNKNOWN, "0")
     page.until(lambda: texts(page, "h1 .state") == ["Available"], "the model's state is not told")
+    assert texts(page, "h1 .muted") == [around.namespace, "1"]
     # One axis: the plots begin and end at the same pixels, and the cursor is at one time on all of them.
     edges = page.run(
         "return [...document.querySelectorAll('.plot')].map((one) => one.getBoundingClientRect())"
@@ -115,6 +116,26 @@ def test_logs_and_figures_share_one_time_axis(page: Page, around: Neighbours) ->
     cursors = page.run("return [...document.querySelectorAll('.plot .cursor')].map((one) => one.style.left)")
     assert len(set(cursors)) == 1
     assert float(cursors[0].rstrip("%")) > 98
+
+
+def test_the_list_of_models_shows_the_state_the_version_and_each_figure_with_its_chart(
+    page: Page, around: Neighbours
+) -> None:
+    page.open("#/models")
+    charts = "tbody .figure .spark"
+    page.until(lambda: len(page.all(charts)) == len(FIGURES), "a chart is missing", seconds=120)
+    (row,) = page.all("tbody tr")  # an owner sees the own namespace alone
+    heads = [head.partition(" ")[0] for head in texts(page, "thead th")]
+    told = dict(zip(heads, texts(page, "tbody tr > *"), strict=True))
+    assert (told["Model"], told["State"]) == (f"{MODEL} {around.namespace}", "Available")
+    assert (told["Version"], told["Replicas"]) == ("1revision 1", "default 2/2")
+    assert float(told["Requests/s"]) > 20
+    assert told["Errors"].endswith(" %")
+    assert told["Memory"].endswith("GiB")
+    assert float(told["GPU"]) > 0
+    assert texts(page, "h1 [role=status]") == ["1 model, all serving"]
+    row.find_element("tag name", "a").click()
+    page.until(lambda: page.hash == f"#/models/{around.namespace}/{MODEL}", "the row does not lead to its page")
 
 
 def test_rollouts_and_restarts_are_marked_and_lead_to_their_lines(page: Page, around: Neighbours) -> None:
@@ -143,6 +164,9 @@ def test_axe_finds_no_fault_with_figures_marks_and_a_question(
     press_verb(page, "scale")
     assert violations(page, axe) == []
     page.press(Keys.ESCAPE)
+    page.open("#/models")
+    page.until(lambda: page.all("tbody .spark"), "no charts in the list of models")
+    assert violations(page, axe) == []
     page.run("localStorage.clear()")
 
 
@@ -208,3 +232,5 @@ def test_why_a_model_does_not_serve_is_said(page: Page, around: Neighbours) -> N
     open_model(page, around)
     page.until(lambda: "132" in " ".join(texts(page, ".why")), "why says nothing of exit code 132")
     assert "AVX" in " ".join(texts(page, ".why"))
+    page.open("#/models")
+    page.until(lambda: "132" in " ".join(texts(page, "tbody .told .muted")), "the list of models says nothing of it")

@@ -19,7 +19,7 @@ function route() {
   page?.close();
   if (name === "logs") page = new LogsPage(root, query, { linesMax: config.lines_max });
   else if (namespace && model) page = new ModelPage(root, { namespace, model, query, config });
-  else page = new ModelsPage(root, config);
+  else page = new ModelsPage(root, query, config);
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.page === (name === "logs" ? "logs" : "models")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -43,7 +43,7 @@ function onKey(event) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  if (event.target.closest("button, a") && (event.key === "Enter" || event.key === " ")) return;
+  if (event.target.closest("button, a, summary") && (event.key === "Enter" || event.key === " ")) return;
   if (event.key === "?") document.getElementById("help").showModal();
   else if (event.key === "t") document.getElementById("theme").click();
   else if (page?.key?.(event)) event.preventDefault();

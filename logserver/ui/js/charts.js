@@ -3,15 +3,16 @@
 import { control } from "./axis.js";
 import { el } from "./dom.js";
 
-const SPARK = [110, 26];
+const SPARK = [72, 18];
 const STRIP = [1000, 40];
 const GAPS_MAX = 2.5; // times the usual distance of two points: more is a gap
 
-export function spark(points, label) {
+// `least` is the least top of the picture, so that hardly any errors do not look like many.
+export function spark(points, label, { least = 0 } = {}) {
   const known = drawn(points);
-  if (known.length < 2) return el("span", { class: "muted" }, "–");
+  if (known.length < 2) return null;
   const [width, height] = SPARK;
-  const line = path(points, [known[0][0], known.at(-1)[0]], top(known), SPARK);
+  const line = path(points, [points[0][0], points.at(-1)[0]], Math.max(least, top(known)), SPARK);
   return el("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, el("path", { d: line }));
 }
 
@@ -21,9 +22,10 @@ export class Strip {
   constructor(axis, title, show) {
     Object.assign(this, { axis, title, show, series: [] });
     this.value = el("strong");
+    this.highest = el("span", { class: "highest" });
     this.drawing = el("div", { class: "drawing" });
     this.plot = el("div", { class: "plot" }, this.drawing);
-    this.element = el("section", { class: "panel", "data-figure": title }, el("h2", {}, el("span", {}, title), this.value), this.plot);
+    this.element = el("section", { class: "panel", "data-figure": title }, el("h2", {}, el("span", {}, title), this.value, this.highest), this.plot);
     control(this.plot, axis);
     axis.addEventListener("range", () => this.draw());
     axis.addEventListener("cursor", () => this.tell());
@@ -39,14 +41,15 @@ export class Strip {
     const { start, end } = this.axis;
     const shown = this.series.map(({ points }) => within(points, start, end));
     const known = shown.flatMap(drawn);
+    this.highest.textContent = known.length ? `max ${this.show(most(known))}` : "";
     if (!known.length) {
       this.drawing.replaceChildren(el("span", { class: "muted" }, this.series.some(({ points }) => drawn(points).length) ? "nothing known of this range" : "no samples yet"));
       return;
     }
     const highest = top(known);
-    const svg = el("svg", { viewBox: `0 0 ${STRIP.join(" ")}`, preserveAspectRatio: "none", role: "img", "aria-label": `${this.title}: last ${this.last()}, highest ${this.show(highest)}` });
+    const svg = el("svg", { viewBox: `0 0 ${STRIP.join(" ")}`, preserveAspectRatio: "none", role: "img", "aria-label": `${this.title}: last ${this.last()}, highest ${this.show(most(known))}` });
     shown.forEach((points, index) => svg.append(el("path", { class: index ? "beside" : null, d: path(points, [start, end], highest, STRIP) })));
-    this.drawing.replaceChildren(svg, el("span", { class: "highest" }, this.show(highest)));
+    this.drawing.replaceChildren(svg);
   }
 
   last() { return this.show(drawn(this.series[0]?.points).at(-1)?.[1]); }
@@ -61,7 +64,9 @@ export class Strip {
 
 function drawn(points) { return (points || []).filter(([, value]) => value !== null && value !== undefined); }
 
-function top(known) { return Math.max(1e-9, ...known.map(([, value]) => value)); }
+function most(known) { return Math.max(...known.map(([, value]) => value)); }
+
+function top(known) { return Math.max(1e-9, most(known)); } // a picture of zeros has a height too
 
 // The points of a range, and one beyond each end so that the line leaves the picture.
 function within(points, start, end) {

@@ -31,6 +31,12 @@ export function seconds(number) {
   return `${number.toPrecision(3)} s`;
 }
 
+// A span of time in ms, in the greatest unit that it fills.
+export function span(ms) {
+  const [size, unit] = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"], [1000, "s"], [1, "ms"]].find(([one]) => ms >= one) ?? [1, "ms"];
+  return `${compact(ms / size)} ${unit}`;
+}
+
 export function percent(ratio) {
   return ratio === null || ratio === undefined ? "–" : `${(ratio * 100).toFixed(ratio < 0.1 ? 2 : 1)} %`;
 }

@@ -2,10 +2,11 @@
 
 import { control } from "./axis.js";
 import { el, svgTitle } from "./dom.js";
-import { LEVELS, clock, compact } from "./format.js";
+import { LEVELS, clock, compact, span } from "./format.js";
 
 const WIDTH = 1000;
 const HEIGHT = 58;
+const EXACT_MS = 30_000;
 const KEYS = "arrows move, Shift with arrows selects, Enter zooms, plus and minus scale, 0 goes back";
 
 export class Histogram {
@@ -27,29 +28,30 @@ export class Histogram {
   show(buckets, { zoomed = false } = {}) {
     this.buckets = buckets;
     this.total = buckets.reduce((sum, one) => sum + count(one), 0);
-    const highest = Math.max(1, ...buckets.map(count));
+    this.highest = Math.max(1, ...buckets.map(count));
     const svg = el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${this.total} lines over time by level` });
-    buckets.forEach((bucket, index) => svg.append(...this.stack(bucket, index, highest)));
+    buckets.forEach((bucket, index) => svg.append(...this.stack(bucket, index)));
     this.bars.replaceChildren(svg);
     this.plot.setAttribute("aria-label", `Lines over time: ${KEYS}`);
     this.reset.hidden = !zoomed;
     if (!buckets.length) { this.tell(); return; }
     const [start, end] = [buckets[0].start, buckets.at(-1).end];
-    this.from.textContent = clock(start, true);
-    this.to.textContent = clock(end, true);
+    const shown = end - start < EXACT_MS ? 23 : 19; // with milliseconds or without
+    this.from.textContent = clock(start, true).slice(0, shown);
+    this.to.textContent = clock(end, true).slice(0, shown);
     this.axis.setRange(start, end);
   }
 
   fail(message) {
-    this.buckets = [];
+    Object.assign(this, { buckets: [], total: 0 });
     this.bars.replaceChildren(el("span", { class: "muted" }, message));
   }
 
-  stack(bucket, index, highest) {
+  stack(bucket, index) {
     const width = WIDTH / this.buckets.length;
     let y = HEIGHT;
     return LEVELS.filter((level) => bucket.counts[level]).map((level) => {
-      const height = Math.max(1, (bucket.counts[level] / highest) * (HEIGHT - 2));
+      const height = Math.max(1, (bucket.counts[level] / this.highest) * (HEIGHT - 2));
       y -= height;
       const bar = el("rect", { x: index * width + 0.5, y, width: Math.max(0.5, width - 1), height, fill: `var(--${level})` });
       bar.append(svgTitle(`${clock(bucket.start, true)}: ${bucket.counts[level]} ${level}`));
@@ -66,7 +68,14 @@ export class Histogram {
     }
     const bucket = cursor === null ? null : this.buckets.find((one) => cursor >= one.start && cursor < one.end);
     const counts = bucket && LEVELS.filter((level) => bucket.counts[level]).map((level) => `${bucket.counts[level]} ${level}`);
-    this.told.textContent = bucket ? `${clock(bucket.start)}: ${counts.join(", ") || "no lines"}` : `${compact(this.total ?? 0)} lines`;
+    this.told.textContent = bucket ? `${clock(bucket.start)}: ${counts.join(", ") || "no lines"}` : this.summary();
+  }
+
+  // The height of a bar means nothing without a scale.
+  summary() {
+    const [first] = this.buckets;
+    const scale = this.total ? `, up to ${compact(this.highest)} in ${span(first.end - first.start)}` : "";
+    return `${compact(this.total ?? 0)} lines${scale}`;
   }
 }
 

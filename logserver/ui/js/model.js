@@ -5,20 +5,22 @@ import { el, failure } from "./dom.js";
 import { bytes, compact, percent, seconds } from "./format.js";
 import { LogsPage } from "./logs.js";
 import { Marks } from "./marks.js";
-import { stateOf } from "./models.js";
+import { stateOf, versionOf } from "./modelcells.js";
+import { loadEvents, loadWhy } from "./platform.js";
 import { RolloutPanel } from "./rollout.js";
-import { loadEvents, loadModels, loadPods, loadWhy, restartEvents, summed } from "./sources.js";
+import { loadModels, loadPods, restartEvents } from "./sources.js";
 
 const REFRESH_MS = 15_000;
+const RESTARTS_KEPT = 100;
 
-// [title, how it is shown, series from the model and its pods]
+// [title, how it is shown, the exporter's series: the figure itself and what is drawn faintly beside it]
 const FIGURES = [
-  ["Requests/s", compact, (one) => [of(one, "requests_per_second")]],
-  ["Errors", percent, (one) => [of(one, "error_ratio")]],
-  ["p95 latency", seconds, (one) => [of(one, "p95_s"), of(one, "p50_s")]],
-  ["CPU cores", compact, (_, pods) => [summed(pods, "cpu_cores")]],
-  ["Memory", bytes, (_, pods) => [summed(pods, "memory_bytes")]],
-  ["GPU cards used", compact, (_, pods) => [summed(pods, "gpu_cards")]],
+  ["Requests/s", compact, ["requests_per_second"]],
+  ["Errors", percent, ["error_ratio"]],
+  ["p95 latency", seconds, ["p95_s", "p50_s"]],
+  ["CPU cores", compact, ["cpu_cores"]],
+  ["Memory", bytes, ["memory_bytes"]],
+  ["GPU cards used", compact, ["gpu_cards"]],
 ];
 
 export class ModelPage {
@@ -66,17 +68,17 @@ export class ModelPage {
     this.explain(why.value?.findings || []);
     const failed = answers.filter(({ status, reason }) => status === "rejected" && reason.status !== 404 && reason.status !== 401);
     const told = new Set(failed.map(({ reason }) => reason.message));
-    if (!this.config.exporter) this.said.replaceChildren(el("p", { class: "muted" }, "Figures come from the exporter, which is not configured (ui.exporter_url)."));
-    else this.said.replaceChildren(...[...told].map((message) => failure({ message })));
+    const note = !this.config.exporter && el("p", { class: "muted" }, "Figures come from the exporter, which is not configured (ui.exporter_url).");
+    this.said.replaceChildren(...[note, ...[...told].map((message) => failure({ message }))].filter(Boolean));
   }
 
   async figures(asked) {
     if (!this.config.exporter) return;
-    const [models, pods] = await Promise.all([loadModels(this.config, asked), loadPods(this.config, asked)]);
-    const one = models.find((candidate) => candidate.model === this.model);
-    this.state.replaceChildren(one ? stateOf(one) : el("span", { class: "muted" }, "not in the cluster"));
-    if (!this.config.platform) this.restarts.push(...restartEvents(this.seen, pods, Date.now()));
-    this.strips.forEach((strip, index) => strip.set(FIGURES[index][2](one, pods).map((points) => ({ points }))));
+    const [models, pods] = await Promise.all([loadModels(this.config, asked), this.config.platform ? [] : loadPods(this.config, asked)]);
+    const [one] = models;
+    this.state.replaceChildren(...(one ? [stateOf(one), " ", el("span", { class: "muted", title: (one.images || []).join("\n") }, versionOf(one))] : [el("span", { class: "muted" }, "not in the cluster")]));
+    this.restarts = [...this.restarts, ...restartEvents(this.seen, pods, Date.now())].slice(-RESTARTS_KEPT);
+    this.strips.forEach((strip, index) => strip.set(FIGURES[index][2].map((name) => ({ points: one?.points(name) ?? [] }))));
   }
 
   // Findings are {rule, about, found, todo, pod, container}; a pod's lines are one press away.
@@ -85,5 +87,3 @@ export class ModelPage {
       el("strong", {}, `${about}: ${found}`), el("div", {}, todo, " ", pod && el("button", { type: "button", onclick: () => this.logs.onFilter("pod", pod) }, "Its lines")))));
   }
 }
-
-function of(one, name) { return one ? one.points(name) : []; }

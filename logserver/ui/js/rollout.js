@@ -5,7 +5,7 @@ import { follow, getJson } from "./api.js";
 import { confirmed } from "./confirm.js";
 import { el } from "./dom.js";
 import { clock } from "./format.js";
-import { platformModel } from "./sources.js";
+import { platformModel } from "./platform.js";
 
 const LINES_SHOWN = 200;
 const VERBS = ["pause", "resume", "promote", "abort", "rollback", "restart", "scale"];

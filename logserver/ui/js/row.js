@@ -1,24 +1,46 @@
-// One log line on the page: a row, and what opens below it.
+// One log line on the page: a row of the chosen columns and the message, and what opens below it.
 
 import { el } from "./dom.js";
 import { clock, pieces, podColor, prettyJson } from "./format.js";
 
+const TAIL = /-[^-]+$/; // of a pod's name: what tells the replicas apart
+
+// What a column shows, as [text or elements, attributes of the cell]; the others show the line's own field.
+const CELLS = {
+  time: (item, view) => [clock(item.ts, view.withDay), { title: item.ts }],
+  level: (item) => [item.level === "unknown" ? "·" : item.level],
+  pod: (item, view) => [whose(item, view.shows("container")), { style: `color: ${podColor(item.pod)}`, title: `${item.namespace}/${item.pod}/${item.container}` }],
+};
+
+// The grid of a row; the widths are the style sheet's.
+export function gridOf(columns) {
+  return [...columns.map((name) => `var(--width-${name}, minmax(5rem, 10rem))`), "minmax(0, 1fr)"].join(" ");
+}
+
 export function rowOf(item, view) {
   if (item.gap) return gapRow(item, view);
-  const [first, ...others] = item.message.split("\n");
   const selected = view.isSelected(item);
-  const cell = (name, attributes, ...content) => el("span", { class: name, role: "gridcell", ...attributes }, ...content);
   const row = el("div", {
     class: `row ${item.level}${item.id === view.here ? " here" : ""}`, role: "row", "data-id": item.id, id: selected ? "selected-line" : null,
-    "aria-selected": String(selected), onclick: (event) => view.onOpen(item, event),
-  },
-    cell("time", { title: item.ts }, clock(item.ts, view.withDay)),
-    cell("level", {}, item.level === "unknown" ? "·" : item.level),
-    cell("pod", { style: `color: ${podColor(item.pod)}`, title: `${item.namespace}/${item.pod}/${item.container}` }, origin(item)),
-    cell("message", {}, ...marked(view.wrap ? item.message : first, view.hits), !view.wrap && others.length ? el("span", { class: "more" }, `  +${others.length} lines`) : null),
-  );
+    "aria-selected": String(selected), onclick: () => view.onOpen(item),
+  }, ...view.columns.map((name) => columnCell(name, item, view)), messageCell(item, view));
   if (view.isOpen(item)) row.append(detail(item, view));
   return row;
+}
+
+function cell(name, attributes, ...content) {
+  return el("span", { class: name, role: "gridcell", ...attributes }, ...content);
+}
+
+function columnCell(name, item, view) {
+  const [content, attributes] = CELLS[name]?.(item, view) ?? [item[name] ?? "", { title: `${name}: ${item[name] || "none"}` }];
+  return cell(name, attributes, ...[content].flat());
+}
+
+function messageCell(item, view) {
+  const [first, ...others] = item.message.split("\n");
+  if (view.wrap || !others.length) return cell("message", {}, ...marked(item.message, view.hits));
+  return cell("message", {}, ...marked(first, view.hits), el("span", { class: "more" }, `  +${others.length} lines`));
 }
 
 function gapRow(item, view) {
@@ -26,17 +48,19 @@ function gapRow(item, view) {
   return el("div", { class: "row gap", role: "row" }, el("span", { role: "gridcell", style: "grid-column: 1 / -1" }, item.gap, " ", fetch));
 }
 
-function origin(item) {
-  const pod = item.pod || item.node;
-  return item.container && !pod.includes(item.container) ? `${pod}/${item.container}` : pod;
+// A name too long for its column is cut in the middle: the replicas of a model differ in their end alone.
+function whose(item, withoutContainer) {
+  const name = item.pod || item.node;
+  const end = TAIL.exec(name)?.[0] ?? "";
+  const container = !withoutContainer && item.container && !name.includes(item.container) ? `/${item.container}` : "";
+  return [el("span", { class: "head" }, name.slice(0, name.length - end.length)), el("span", { class: "end" }, end + container)];
 }
 
-export function marked(text, hits) {
+function marked(text, hits) {
   return pieces(text, hits).map(([piece, hit]) => (hit ? el("mark", {}, piece) : piece));
 }
 
 function detail(item, view) {
-  const json = prettyJson(item.message);
   const names = ["ts", "namespace", "model", "predictor", "pod", "container", "node", "stream", "level", "trace_id", "file", "file_offset"];
   const place = ["position", `${item.topic}/${item.partition}@${item.offset}`];
   const facts = [...names.map((name) => [name, item[name]]), place, ...Object.entries(item.labels || {}).map(([name, value]) => [`label ${name}`, value])];
@@ -48,7 +72,7 @@ function detail(item, view) {
       item.pod && el("button", { type: "button", onclick: () => view.onFilter("pod", item.pod) }, "Only this pod"),
       item.model && el("button", { type: "button", onclick: () => view.onFilter("model", item.model) }, "Only this model"),
     ),
-    el("pre", { tabindex: "0", "aria-label": "Whole message" }, ...marked(json || item.message, view.hits)),
+    el("pre", { tabindex: "0", "aria-label": "Whole message" }, ...marked(prettyJson(item.message) || item.message, view.hits)),
     el("dl", {}, facts.filter(([, value]) => value !== "" && value !== undefined).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))])),
   );
 }

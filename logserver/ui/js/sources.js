@@ -1,52 +1,36 @@
-// Where the models page gets its figures: the exporter when it is configured, else what the logs know.
+// Where figures of models come from: the exporter when it is configured, else what the logs know.
 
 import { getJson } from "./api.js";
 
 const LOG_MODELS_MAX = 500;
 const LOG_BARS = 30;
 
-// Models as [{namespace, model, state, description, pods, notReady, predictors, now, points(name)}].
-export async function loadModels(config, { namespace = "", signal } = {}) {
+// Models as [{namespace, model, state, description, pods, notReady, images, predictors, now, points(name)}].
+export async function loadModels(config, { namespace = "", model = "", signal } = {}) {
   if (!config.exporter) return modelsOfLogs(namespace, signal);
-  const models = [];
-  let after = "";
-  do {
-    const answer = await getJson("/exporter/api/v1/models", [["after", after], ["namespace", namespace], ["history", "true"]].filter(([, value]) => value), { signal });
-    models.push(...answer.items.map((item) => modelOf(item, answer.times)));
-    after = answer.next;
-  } while (after);
-  return models;
+  const answers = await everyPage("/exporter/api/v1/models", [["namespace", namespace], ["model", model]], signal);
+  return answers.flatMap(({ items, times }) => items.map((item) => modelOf(item, times)));
 }
 
 function modelOf(item, times) {
-  return {
-    ...item, notReady: Object.entries(item.pods_not_ready || {}),
-    points: (name) => pointsOf(item.history, times, name),
-  };
+  const points = (name) => (item.history?.[name] || []).map((value, index) => [times[index] * 1000, value]);
+  return { ...item, notReady: Object.entries(item.pods_not_ready || {}), points };
 }
 
-function pointsOf(history, times, name) {
-  const values = history?.[name] || [];
-  return values.map((value, index) => [times[index] * 1000, value]);
-}
-
-// Pods of one model (or all), each with `points(name)`.
+// The pods of a model as they are now.
 export async function loadPods(config, { namespace, model, signal }) {
   if (!config.exporter) return [];
-  const answer = await getJson("/exporter/api/v1/pods", [["namespace", namespace], ["model", model]], { signal });
-  return answer.items.map((item) => ({ ...item, points: (name) => pointsOf(item.history, answer.times, name) }));
+  const answers = await everyPage("/exporter/api/v1/pods", [["namespace", namespace], ["model", model], ["history", "false"]], signal);
+  return answers.flatMap(({ items }) => items);
 }
 
-// Add up the pods' series point by point; a point that no pod knows stays unknown.
-export function summed(pods, name) {
-  const byTime = new Map();
-  for (const pod of pods) {
-    for (const [time, value] of pod.points(name)) {
-      const known = byTime.get(time) ?? null;
-      byTime.set(time, value === null ? known : (known ?? 0) + value);
-    }
-  }
-  return [...byTime].sort(([a], [b]) => a - b);
+async function everyPage(path, params, signal) {
+  const answers = [];
+  do {
+    const after = answers.at(-1)?.next ?? "";
+    answers.push(await getJson(path, [["after", after], ...params].filter(([, value]) => value), { signal }));
+  } while (answers.at(-1).next);
+  return answers;
 }
 
 async function modelsOfLogs(namespace, signal) {
@@ -67,38 +51,6 @@ async function modelsOfNamespace(namespace, signal) {
     namespace, model: one.value, lines: one.lines, errors: errors.get(one.value) ?? 0, now: {},
     points: () => bars.buckets.map((bar) => [Date.parse(bar.start), bar.by[one.value] ?? 0]),
   }));
-}
-
-// Why a model does not serve, from the platform; null when it is not configured or has nothing to say.
-export async function loadWhy(config, { namespace, model, signal }) {
-  if (!config.platform) return null;
-  return getJson(`${platformModel(namespace, model)}/why`, [], { signal });
-}
-
-export function platformModel(namespace, model) {
-  return `/platform/api/v1/models/${encodeURIComponent(namespace)}/${encodeURIComponent(model)}`;
-}
-
-const ROLLOUT_VERBS = ["rollout", "step", "promote", "rollback", "migrate", "apply", "create", "revert", "scale"];
-
-// What was done to a model and what happened to it, as marks {time (ms), kind, text}, and how many older ones there are.
-export async function loadEvents(config, { namespace, model, signal }) {
-  if (!config.platform) return { marks: [], leftOut: 0 };
-  const { events, left_out: leftOut } = await getJson(`${platformModel(namespace, model)}/events`, [], { signal });
-  const marks = events.map((event) => ({ time: event.at * 1000, kind: kindOf(event), text: textOf(event) }));
-  return { marks, leftOut };
-}
-
-function kindOf({ kind, what, severity }) {
-  if (kind === "restart" || what === "restart") return "restart";
-  if (severity !== "info") return severity === "error" || kind === "operation" ? "failure" : "warning";
-  return ROLLOUT_VERBS.includes(what) ? "rollout" : "change";
-}
-
-function textOf({ kind, what, detail, author, pod, container }) {
-  if (kind === "pod") return detail;
-  const where = [pod, container].filter(Boolean).join("/");
-  return [`${what}${author ? ` by ${author}` : ""}`, where, detail].filter(Boolean).join(": ");
 }
 
 // Restarts and starts of pods since the last look, at the time of this one: for a page without a platform. `seen` keeps

@@ -2,10 +2,11 @@
 
 export const FIELDS = ["namespace", "model", "predictor", "pod", "container", "node"];
 export const RANGES = ["5m", "15m", "1h", "6h", "24h", "7d"];
+export const COLUMNS = ["time", "level", "namespace", "model", "predictor", "pod", "container", "node", "stream", "trace_id"];
 const MODES = { contains: "q", words: "words", regex: "regex" };
 
 export function emptyState() {
-  return { ...Object.fromEntries(FIELDS.map((field) => [field, ""])), level: [], stream: "", text: "", mode: "contains", ignoreCase: false, since: "15m", start: "", end: "", live: false, wrap: false, id: "" };
+  return { ...Object.fromEntries(FIELDS.map((field) => [field, ""])), level: [], stream: "", text: "", mode: "contains", ignoreCase: false, since: "15m", start: "", end: "", live: false, wrap: false, columns: "time,level,pod", id: "" };
 }
 
 export function fromQuery(query) {
@@ -16,6 +17,7 @@ export function fromQuery(query) {
   }
   if (!MODES[state.mode]) state.mode = "contains";
   state.level = params.getAll("level");
+  if (params.has("columns")) state.columns = COLUMNS.filter((name) => params.get("columns").split(",").includes(name)).join();
   for (const flag of ["ignoreCase", "live", "wrap"]) state[flag] = params.get(flag) === "1";
   if (!state.since) state.since = emptyState().since;
   return state;

@@ -10,6 +10,7 @@ export class VirtualList {
     this.container = container;
     this.draw = draw;
     this.items = [];
+    this.said = null;
     this.heights = [];
     this.tops = [0];
     this.firstDirty = 0;
@@ -38,6 +39,7 @@ export class VirtualList {
 
   set(items) {
     this.items = items;
+    this.said = null;
     this.heights = new Array(items.length).fill(ROW_PX);
     this.firstDirty = 0;
     this.redraw();
@@ -52,14 +54,19 @@ export class VirtualList {
     const row = document.createElement("div");
     row.setAttribute("role", "row");
     row.append(cell);
-    this.sizer.append(row);
     this.said = row;
+    this.redraw();
   }
 
   append(items) {
-    this.said?.remove();
+    if (items.length) this.unsay();
     for (const item of items) { this.items.push(item); this.heights.push(ROW_PX); }
     this.schedule();
+  }
+
+  unsay() {
+    this.said?.remove();
+    this.said = null;
   }
 
   // Put items in the place of one.
@@ -98,7 +105,7 @@ export class VirtualList {
   }
 
   redraw() {
-    this.sizer.replaceChildren(); // what a failure said is there too
+    this.sizer.replaceChildren(...(this.said ? [this.said] : []));
     this.rows.clear();
     this.schedule();
   }
