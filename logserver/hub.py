@@ -24,13 +24,14 @@ import logging
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from logserver.arrived import is_behind, stored_vector, without_passed
 from logserver.cursor import Vector, encode_tail
-from logserver.errors import LogServerError, QueryTimeout, Transient
+from logserver.errors import LogServerError, QueryTimeout, QueryTooLarge, Transient
 from logserver.filters import Selection
 from logserver.follower import BatchLines, Follower, chunks_of
 from logserver.match import Matcher, StreamNumbers
@@ -184,7 +185,7 @@ class Hub:
         """Let a step fail while the store does: the vector has not moved, a later poll reads the lines again."""
         try:
             await step
-        except (Transient, QueryTimeout, Busy) as error:
+        except (Transient, QueryTimeout, QueryTooLarge, Busy) as error:
             log.warning("following is delayed, the store does not answer: %s", error)
             self._metrics.counter("follow_delays_total").inc()
             await asyncio.sleep(self.settings.poll_interval)
@@ -242,9 +243,8 @@ class Hub:
             return
         while True:
             start = dict(self.vector)
-            sql, params = arrivals(Selection(), start, ahead, limit=READ_LINES)
-            rows = await self._reader.rows(sql, params)
-            if rows.num_rows < READ_LINES:
+            rows, more = await self._reader.rows_up_to(READ_LINES, partial(arrivals, Selection(), start, ahead))
+            if not more:
                 self._pass_on(rows, ahead)
                 return
             last = rows.slice(rows.num_rows - 1).to_pylist()[0]

@@ -8,6 +8,7 @@ there: nothing is silently partial.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +22,12 @@ from logserver.times import NS, TimeRange
 from logserver.windows import Windows, first_length_ns
 
 Ended = Literal["range", "limit", "time", "memory"]
+
+PARTIAL: Mapping[Ended, str] = {
+    "time": "the time limit (query.time_max) passed before the whole range was searched",
+    "memory": "the memory limit (query.memory_max) ended this page early",
+}
+"""What is to be said of a page that ends before its limit and its range."""
 
 _U64_MAX = 2**64 - 1
 _DAY_NS = 86_400 * NS
@@ -71,6 +78,8 @@ async def read_page(
         if len(search.lines) > limit:
             kept = search.lines[:limit]
             return Page(kept, kept[-1].place if kept else cursor, "limit")
+        if search.full:
+            return Page(search.lines, search.after, "memory")
         searched = True
         windows.took(time.perf_counter() - started)
     return Page(search.lines, None, "range")
@@ -94,27 +103,28 @@ class _Search:
     deadline: RequestDeadline
     after: PageCursor | None
     lines: list[Line] = field(default_factory=list)
+    chars: int = 0
+    """Of the messages of the lines."""
 
     async def go_through(self, window: TimeRange) -> None:
-        """Add the lines of a window until there is one more than the limit, or the window holds no more."""
-        rows_max = self.limit + 1
-        while len(self.lines) <= self.limit:
-            wanted = min(rows_max, self.limit + 1 - len(self.lines))
-            sql, params = page(self.selection, window, cursor=self.after, direction=self.direction, limit=wanted)
-            try:
-                rows = await self.reader.rows(sql, params, time_s=self.deadline.left_s())
-            except QueryTooLarge:
-                # Huge lines: fewer of them at a time may fit.
-                if wanted == 1:
-                    raise
-                rows_max = max(1, wanted // 8)
-                continue
+        """Add the lines of a window until there is one more than the limit, they are full, or it holds no more."""
+
+        def query(rows_max: int) -> tuple[str, dict[str, object]]:
+            return page(self.selection, window, cursor=self.after, direction=self.direction, limit=rows_max)
+
+        more = True
+        while more and len(self.lines) <= self.limit and not self.full:
+            rows, more = await self.reader.rows_up_to(self.limit + 1 - len(self.lines), query, deadline=self.deadline)
             found = lines_of(rows)
             self.lines += collapse(found, self.after)
+            self.chars += sum(len(line.message) for line in found)
             if found:
                 self.after = found[-1].place
-            if len(found) < wanted:
-                return
+
+    @property
+    def full(self) -> bool:
+        """Whether the lines take what a result may: a page is held in memory while it is written."""
+        return self.chars >= self.reader.result_bytes_max
 
 
 def _after_cursor(whole: TimeRange, cursor: PageCursor | None, direction: Direction) -> TimeRange:

@@ -110,7 +110,7 @@ def page(
     return sql, statement.params
 
 
-def arrivals(selection: Selection, start: Vector, end: Vector, *, limit: int) -> tuple[str, dict[str, object]]:
+def arrivals(selection: Selection, start: Vector, end: Vector, limit: int) -> tuple[str, dict[str, object]]:
     """Return the SQL of the lines that arrived from `start` until before `end`, in the order of their positions.
 
     A partition that `start` does not know begins at its first line; one that `end` does not know has none.

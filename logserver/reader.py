@@ -3,18 +3,22 @@
 At most `running_max` queries run and `waiting_max` wait; more are refused at once (`Busy`), so a flood of readers
 costs neither memory nor the write side. Every query is small on purpose: a page, a chart, a list of values. Long
 results (exports, catching up) are many pages, so no client, however slow, ever holds a connection of the store.
+
+A result is held in this process, so its bytes are bounded too: by a part of what the store may use for the query.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from logserver.errors import LogServerError, QueryTimeout
+from logserver.errors import LogServerError, QueryTimeout, QueryTooLarge
 from logserver.query_settings import QuerySettings
 from logserver.store import NO_PARAMS, Cancel, Limits, Params, Store
+from milepost.units import format_duration, format_size
 
 
 class Busy(LogServerError):  # noqa: N818 - as its siblings
@@ -22,6 +26,13 @@ class Busy(LogServerError):  # noqa: N818 - as its siblings
 
 
 DAYS_FRESH_S = 10.0
+RESULT_SHARE = 8
+"""A result has at most this part of query.memory_max."""
+_TOO_LONG = "this takes longer than query.time_max={}"
+_TOO_LARGE = (
+    "this needs more memory than query.memory_max={} (of which an eighth is for the result), or gives more rows than "
+    "query.rows_max={}"
+)
 
 
 class RequestDeadline:
@@ -41,6 +52,7 @@ class Reader:
 
     def __init__(self, store: Store, settings: QuerySettings) -> None:
         self.settings = settings
+        self.result_bytes_max = settings.memory_max // RESULT_SHARE
         self._store = store
         self._pool = ThreadPoolExecutor(settings.running_max, thread_name_prefix="query")
         self._slots = asyncio.Semaphore(settings.running_max)
@@ -67,10 +79,11 @@ class Reader:
         query.
         """
         if time_s is not None and time_s <= 0:
-            raise QueryTimeout("the time of the request is over, the bound of query.time_max")
+            raise QueryTimeout(_TOO_LONG.format(format_duration(self.settings.time_max)))
         limits = Limits(
             time_s=self.settings.time_max if time_s is None else time_s,
             rows=self.settings.rows_max,
+            result_bytes=self.result_bytes_max,
             memory_bytes=self.settings.memory_max,
         )
         if self._waiting >= self.settings.waiting_max:
@@ -81,6 +94,24 @@ class Reader:
         finally:
             self._waiting -= 1
         return await self._run(sql, params, limits)
+
+    async def rows_up_to(
+        self, limit: int, query: Callable[[int], tuple[str, Params]], *, deadline: RequestDeadline | None = None
+    ) -> tuple[pa.Table, bool]:
+        """Return the first rows of `query(limit)`, fewer than `limit` where they are huge, and whether more may follow.
+
+        Raises what `rows` raises; QueryTooLarge only when a single row is too large.
+        """
+        while True:
+            sql, params = query(limit)
+            try:
+                rows = await self.rows(sql, params, time_s=None if deadline is None else deadline.left_s())
+            except QueryTooLarge:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 8)
+            else:
+                return rows, rows.num_rows == limit
 
     async def _run(self, sql: str, params: Params, limits: Limits) -> pa.Table:
         cancel = Cancel()
@@ -95,7 +126,13 @@ class Reader:
             raise
 
     def _select(self, sql: str, params: Params, limits: Limits, cancel: Cancel) -> pa.Table:
-        batches = list(self._store.select(sql, params, limits=limits, cancel=cancel))
+        try:
+            batches = list(self._store.select(sql, params, limits=limits, cancel=cancel))
+        except QueryTimeout as error:
+            raise QueryTimeout(_TOO_LONG.format(format_duration(self.settings.time_max))) from error
+        except QueryTooLarge as error:
+            memory = format_size(self.settings.memory_max)
+            raise QueryTooLarge(_TOO_LARGE.format(memory, self.settings.rows_max)) from error
         if not batches:
             return pa.table({})
         # The engine makes a new dictionary per batch; one schema with unified ones is what readers expect.

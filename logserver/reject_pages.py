@@ -51,7 +51,10 @@ async def read_rejects(
     cursor: RejectCursor | None,
     limit: int,
 ) -> RejectPage:
-    """Return a page; no reasons or topics means all of them. Raises what `Reader.rows` raises."""
+    """Return a page; no reasons or topics means all of them; huge documents make it shorter than `limit`.
+
+    Raises what `Reader.rows` raises.
+    """
     statement = _wanted(time, reasons, topics)
     counted = await reader.rows(
         f"SELECT reason, count() AS documents FROM rejects FINAL {statement.where} GROUP BY reason",  # noqa: S608 (bound)
@@ -60,15 +63,11 @@ async def read_rejects(
     by_reason = {row["reason"]: row["documents"] for row in counted.to_pylist()}
     if cursor is not None:
         _add_cursor(statement, cursor)
-    most = statement.bind("UInt64", limit + 1)
-    # The documents themselves are read for one page alone.
-    sql = (
-        "SELECT toUnixTimestamp64Milli(received_at) AS received_ms, topic, partition, offset, reason, detail, "  # noqa: S608
-        f"base64Encode(raw) AS raw FROM rejects WHERE ({_PLACE}) IN "
-        f"(SELECT {_PLACE} FROM rejects FINAL {statement.where} {_NEWEST_FIRST} LIMIT {most}) "
-        f"{_NEWEST_FIRST} LIMIT 1 BY {_PLACE}"
-    )
-    rows = (await reader.rows(sql, statement.params)).to_pylist()
+
+    def query(rows_max: int) -> tuple[str, dict[str, object]]:
+        return _documents(statement, rows_max)
+
+    rows, more = await reader.rows_up_to(limit + 1, query)
     documents = [
         RejectedDocument(
             RejectCursor(row["received_ms"], row["topic"], row["partition"], row["offset"]),
@@ -76,10 +75,20 @@ async def read_rejects(
             row["detail"],
             base64.b64decode(row["raw"]),
         )
-        for row in rows
+        for row in rows.to_pylist()[:limit]
     ]
-    more = len(documents) > limit
-    return RejectPage(documents[:limit], documents[limit - 1].place if more else None, by_reason)
+    return RejectPage(documents, documents[-1].place if more else None, by_reason)
+
+
+def _documents(statement: Statement, rows_max: int) -> tuple[str, dict[str, object]]:
+    # The documents themselves are read for one page alone.
+    sql = (
+        "SELECT toUnixTimestamp64Milli(received_at) AS received_ms, topic, partition, offset, reason, detail, "  # noqa: S608
+        f"base64Encode(raw) AS raw FROM rejects WHERE ({_PLACE}) IN "
+        f"(SELECT {_PLACE} FROM rejects FINAL {statement.where} {_NEWEST_FIRST} LIMIT {{rows_max:UInt64}}) "
+        f"{_NEWEST_FIRST} LIMIT 1 BY {_PLACE}"
+    )
+    return sql, {**statement.params, "rows_max": rows_max}
 
 
 def _wanted(time: TimeRange, reasons: Sequence[str], topics: Sequence[str]) -> Statement:

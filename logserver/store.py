@@ -22,11 +22,12 @@ NO_PARAMS: Params = {}
 class Limits:
     """Bounds of one query; zero means no bound.
 
-    `rows` bounds the rows of the result, `read_rows` those read from disk for it.
+    `rows` and `result_bytes` bound the result, `read_rows` the rows read from disk for it.
     """
 
     time_s: float = 30.0
     rows: int = 0
+    result_bytes: int = 0
     memory_bytes: int = 0
     read_rows: int = 0
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 
-from logserver.cursor import Vector, encode_tail
+from logserver.cursor import Vector, encode_page, encode_tail
 from logserver.filters import Selection
 from logserver.follower import Chunk, Ending, FollowedLine, Follower, Item
 from logserver.hub import READ_LINES, Hub
 from logserver.lines import lines_of
-from logserver.pages import read_page
+from logserver.pages import PARTIAL, Page, read_page
 from logserver.query import arrivals
 from logserver.reader import Reader, RequestDeadline
 from logserver.record import TopicPartition
@@ -23,6 +23,9 @@ from logserver.times import TimeRange
 
 PATIENCE_S = 5.0
 """How long a tail waits for this replica to see what the cursor's has seen, before the store itself is asked."""
+
+ARRIVALS = 5000
+"""Lines read from the store at a time for one follower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,22 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """The lines of the past that came before are not all that were asked for; `older` continues them in /logs."""
+
+    why: str
+    older: str
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """The cursor names offsets that the topic does not have (it was made again); following goes on from `cursor`."""
 
     cursor: str
 
 
-Event = Item | Heartbeat | Unknown
+Event = Item | Heartbeat | Partial | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +98,10 @@ async def follow(hub: Hub, reader: Reader, tail: Tail) -> AsyncIterator[Event]:
 async def read_arrivals(reader: Reader, selection: Selection, start: Vector, end: Vector) -> AsyncIterator[Chunk]:
     """Yield the lines that arrived from `start` until before `end`; the last chunk's cursor is `end`."""
     at = dict(start)
-    limit = 5000
     while selection.namespaces != ():
-        sql, params = arrivals(selection, at, end, limit=limit)
-        lines = lines_of(await reader.rows(sql, params))
-        if len(lines) < limit:
+        rows, more = await reader.rows_up_to(ARRIVALS, lambda limit: arrivals(selection, at, end, limit=limit))
+        lines = lines_of(rows)
+        if not more:
             break
         place = TopicPartition(lines[-1].topic, lines[-1].partition)
         at.update({other: offset for other, offset in end.items() if other < place})
@@ -105,7 +116,7 @@ async def read_arrivals(reader: Reader, selection: Selection, start: Vector, end
 async def _from_now(hub: Hub, reader: Reader, tail: Tail) -> AsyncIterator[Event]:
     await hub.ready({}, 0)
     with hub.follow(tail.selection) as follower:
-        lines = []
+        page = Page([], None, "range")
         if tail.lines:
             known = tuple((place.topic, place.partition, offset) for place, offset in sorted(follower.vector.items()))
             page = await read_page(
@@ -117,9 +128,11 @@ async def _from_now(hub: Hub, reader: Reader, tail: Tail) -> AsyncIterator[Event
                 limit=tail.lines,
                 deadline=RequestDeadline(reader.settings.time_max),
             )
-            lines = page.lines[::-1]
         # One chunk: its cursor is true only when all of them have been read.
-        yield Chunk(tuple(map(FollowedLine, lines)), encode_tail(follower.vector))
+        cursor = encode_tail(follower.vector)
+        yield Chunk(tuple(map(FollowedLine, page.lines[::-1])), cursor)
+        if page.next and page.ended in PARTIAL:
+            yield Partial(PARTIAL[page.ended], encode_page(page.next), cursor)
         async for event in _taken(hub, follower):
             yield event
 

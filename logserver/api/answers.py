@@ -9,43 +9,14 @@ import msgspec
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from logserver.api.examples import PROBLEMS
 from logserver.cursor import encode_page
 from logserver.formats import MEDIA_TYPES, TextStyle, json_array, ndjson, ndjson_note, text, text_note
-from logserver.pages import Page
-
-_PARTIAL = {
-    "time": "the time limit (query.time_max) passed before the whole range was searched; go on with `next`",
-    "memory": "the memory limit (query.memory_max) ended this page early; go on with `next`",
-}
-
-LINE_EXAMPLE: dict[str, Any] = {
-    "id": "ARcZ3E0yAb5Nqv2LtMKhqZkxlr0C",
-    "ts": "2026-03-04T09:15:27.481000000Z",
-    "namespace": "risk",
-    "model": "iris",
-    "predictor": "default",
-    "pod": "iris-default-0-classifier-6c9f7d8b54-x2m7k",
-    "container": "classifier",
-    "node": "node-a1",
-    "stream": "stderr",
-    "level": "error",
-    "message": "feature vector has 3 columns, expected 4",
-    "trace_id": "",
-    "labels": {"app": "iris-default-0-classifier"},
-    "flags": [],
-    "container_id": "9f0c5e1a",
-    "file": "/var/log/containers/iris.log",
-    "file_offset": 40718,
-    "topic": "logs",
-    "partition": 3,
-    "offset": 81234,
-}
+from logserver.pages import PARTIAL, Page
 
 
 class LineModel(BaseModel):
     """One log line with its identity and where it came from."""
-
-    model_config = {"json_schema_extra": {"examples": [LINE_EXAMPLE]}}
 
     id: str = Field(description="The line's place in the total order: a cursor for /logs, the id for /logs/context.")
     ts: str = Field(description="RFC 3339 with nanoseconds.")
@@ -173,37 +144,37 @@ class StatsModel(BaseModel):
     followers: int
 
 
-def documented(model: type[BaseModel], *, also: Mapping[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route: its model for JSON, its other formats, and problems."""
-    content: dict[str, Any] = {media: {} for media in (also or {})}
-    return {
-        200: {"model": model, "content": content},
-        **{code: _problem(words) for code, words in _PROBLEMS.items()},
-    }
+def documented(
+    model: type[BaseModel], example: Mapping[str, Any], *, also: Mapping[str, str] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route: its model for JSON, its other formats, and problems, with examples."""
+    content: dict[str, Any] = {MEDIA_TYPES["json"]: {"example": example}, **_texts(also or {})}
+    return {200: {"model": model, "content": content}, **_problems()}
 
 
-def streamed(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that streams."""
-    content = {media: {"schema": {"type": "string"}} for media in media_types}
-    return {
-        200: {"description": "A stream.", "content": content},
-        **{code: _problem(words) for code, words in _PROBLEMS.items()},
-    }
+def streamed(examples: Mapping[str, str]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that streams, by media type."""
+    return {200: {"description": "A stream.", "content": _texts(examples)}, **_problems()}
 
 
-_PROBLEMS = {
-    401: "No valid bearer token.",
-    403: "The caller may not read this.",
-    404: "There is no such line, pod or field.",
-    422: "A parameter cannot be used.",
-    503: "The store is down, or too much is asked at once.",
-    504: "The time limit passed before anything was found.",
-}
+def _texts(examples: Mapping[str, str]) -> dict[str, Any]:
+    return {media: {"schema": {"type": "string"}, "example": example} for media, example in examples.items()}
 
 
-def _problem(words: str) -> dict[str, Any]:
+def _problems() -> dict[int | str, dict[str, Any]]:
     schema = {"type": "object", "required": ["type", "title", "status", "detail"]}
-    return {"description": words, "content": {"application/problem+json": {"schema": schema}}}
+    return {
+        status: {
+            "description": words,
+            "content": {
+                "application/problem+json": {
+                    "schema": schema,
+                    "example": {**example, "status": status, "instance": "/api/v1/logs"},
+                }
+            },
+        }
+        for status, (words, example) in PROBLEMS.items()
+    }
 
 
 def json_response(content: object) -> Response:
@@ -211,18 +182,27 @@ def json_response(content: object) -> Response:
     return Response(msgspec.json.encode(content), media_type=MEDIA_TYPES["json"])
 
 
-def page_response(page: Page, form: str, style: TextStyle, refused: tuple[str, ...], *, upside_down: bool) -> Response:
-    """Return a page in a format; `upside_down` shows the newest line last."""
+def page_response(
+    page: Page, form: str, style: TextStyle, refused: tuple[str, ...], *, upside_down: bool, limit_chosen: bool
+) -> Response:
+    """Return a page in a format; `upside_down` shows the newest line last.
+
+    Plain text says that the limit ended it when nobody chose that limit; the other formats always have `next`.
+    """
     after = encode_page(page.next) if page.next else None
-    detail = _PARTIAL.get(page.ended, "")
+    partial = PARTIAL.get(page.ended, "")
+    detail = f"{partial}; go on with `next`" if partial else ""
     lines = page.lines[::-1] if upside_down else page.lines
     said = {"partial": detail, "refused_namespaces": refused}
     headers = {"Milepost-Complete": "false" if detail else "true"} | ({"Milepost-Next": after} if after else {})
     if form == "ndjson":
         body = ndjson(lines) + ndjson_note({"next": after} | {name: value for name, value in said.items() if value})
     elif form == "text":
+        ends = partial or (
+            "" if limit_chosen or page.ended != "limit" else "there are more lines than the default limit"
+        )
         body = text(lines, style)
-        body += text_note(detail.replace("`next`", f"cursor={after}")) if detail else b""
+        body += text_note(f"{ends}; go on with cursor={after}") if ends else b""
         body += text_note(f"not allowed: namespace {', '.join(refused)}") if refused else b""
     else:
         rest = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 
 from logserver.api.explore import explore_router
+from logserver.api.faults import bad_parameter, from_validation
 from logserver.api.gone import CancelWhenGone
 from logserver.api.logs import logs_router
 from logserver.api.pods import pods_router
@@ -27,9 +29,10 @@ Times are RFC 3339, Unix numbers or durations back from now. Errors are problem 
 leaves out (a limit, a time-out, a namespace that may not be read) it says."""
 
 _PROBLEMS: dict[type[Exception], Translation] = {
-    FilterError: lambda error: Problem(422, str(error), slug="invalid-request", parameter=error.parameter),
-    CursorError: lambda error: Problem(422, str(error), slug="invalid-request", parameter="cursor"),
-    TooManyBuckets: lambda error: Problem(422, str(error), slug="invalid-request", parameter="step"),
+    RequestValidationError: from_validation,
+    FilterError: lambda error: bad_parameter(error.parameter, error.detail),
+    CursorError: lambda error: bad_parameter("cursor", str(error)),
+    TooManyBuckets: lambda error: bad_parameter("step", str(error)),
     TooManyFollowers: lambda error: Problem(503, str(error), slug="too-many", headers={"Retry-After": "5"}),
     HubEnded: lambda error: Problem(503, str(error), slug="stopping", headers={"Retry-After": "1"}),
     Busy: lambda error: Problem(503, str(error), slug="busy", headers={"Retry-After": "1"}),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from logserver.api import examples
 from logserver.api.answers import (
     FieldsModel,
     HistogramModel,
@@ -16,7 +17,8 @@ from logserver.api.answers import (
     documented,
     json_response,
 )
-from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, ValuesParams, bad_parameter
+from logserver.api.faults import bad_parameter
+from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, StatsParams, ValuesParams
 from logserver.api.reading import Reading
 from logserver.counts import count_fields, count_values, read_histogram, span
 from logserver.cursor import encode_reject
@@ -31,8 +33,8 @@ def explore_router(reading: Reading) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["explore"])
     reader = reading.reader
 
-    @router.get("/histogram", responses=documented(HistogramModel))
-    @router.get("/logs/histogram", responses=documented(HistogramModel), include_in_schema=False)
+    @router.get("/histogram", responses=documented(HistogramModel, examples.HISTOGRAM))
+    @router.get("/logs/histogram", responses=documented(HistogramModel, examples.HISTOGRAM), include_in_schema=False)
     async def histogram(request: Request, params: Annotated[HistogramParams, Query()]) -> Response:
         """Count lines over time, split by a field."""
         whole, step_ns = params.range(), _step_ns(params.step)
@@ -55,7 +57,7 @@ def explore_router(reading: Reading) -> APIRouter:
             }
         )
 
-    @router.get("/fields", responses=documented(FieldsModel))
+    @router.get("/fields", responses=documented(FieldsModel, examples.FIELDS))
     async def fields(request: Request, params: Annotated[FieldsParams, Query()]) -> Response:
         """Return the fields to filter by and how many values each has."""
         allowed = await reading.gate.narrow(await reading.gate.caller(request), params.selection())
@@ -63,7 +65,7 @@ def explore_router(reading: Reading) -> APIRouter:
         listed = [{"name": name, "distinct": count} for name, count in distinct.items()]
         return json_response({"lines": lines, "fields": listed, "refused_namespaces": allowed.refused})
 
-    @router.get("/fields/{name}/values", responses=documented(ValuesModel))
+    @router.get("/fields/{name}/values", responses=documented(ValuesModel, examples.VALUES))
     async def values(request: Request, name: str, params: Annotated[ValuesParams, Query()]) -> Response:
         """Return the most frequent values of a field."""
         if name not in STREAM_FIELDS:
@@ -86,14 +88,14 @@ def explore_router(reading: Reading) -> APIRouter:
             }
         )
 
-    @router.get("/rejects", responses=documented(RejectsModel))
+    @router.get("/rejects", responses=documented(RejectsModel, examples.REJECTS))
     async def rejects(request: Request, params: Annotated[RejectsParams, Query()]) -> Response:
         """Return documents that could not become a line, with their bytes and the reason; for readers of everything."""
         await reading.gate.everything(await reading.gate.caller(request))
         return json_response(await _rejects(reading, params))
 
-    @router.get("/stats", responses=documented(StatsModel))
-    async def stats(request: Request) -> Response:
+    @router.get("/stats", responses=documented(StatsModel, examples.STATS))
+    async def stats(request: Request, _: Annotated[StatsParams, Query()]) -> Response:
         """Return what the caller may read of the store: lines, first and last, by namespace and level."""
         allowed = await reading.gate.narrow(await reading.gate.caller(request), Selection())
         found = await span(reader, allowed.selection, TimeRange())

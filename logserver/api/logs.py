@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import cramjam
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import ContextModel, PageModel, documented, page_response, streamed
-from logserver.api.params import Compression, ContextParams, ExportParams, PageParams, bad_parameter, zone_of
+from logserver.api.faults import bad_parameter
+from logserver.api.params import Compression, ContextParams, ExportParams, PageParams, zone_of
 from logserver.api.reading import Reading
+from logserver.api.streams import begun
 from logserver.context import read_context
 from logserver.cursor import PageCursor, decode_page, encode_page
 from logserver.errors import LogServerError
@@ -25,30 +28,31 @@ from logserver.times import TimeRange
 from milepost.problem import Problem
 
 _FORMATS = ("json", "ndjson", "text")
-_ALSO: dict[str, Any] = {MEDIA_TYPES["ndjson"]: {}, "text/plain": {}}
 
 
 def logs_router(reading: Reading) -> APIRouter:
     """Return the routes that answer lines."""
     router = APIRouter(prefix="/api/v1", tags=["logs"])
+    paged = documented(PageModel, examples.PAGE, also=examples.PAGE_ALSO)
 
-    @router.get("/logs", responses=documented(PageModel, also=_ALSO))
+    @router.get("/logs", responses=paged)
     async def logs(request: Request, params: Annotated[PageParams, Query()]) -> Response:
         """Return a page of lines; page through all of them with `cursor`, exactly."""
         return await _page(reading, request, params, params.selection())
 
-    @router.get("/models/{namespace}/{model}/logs", responses=documented(PageModel, also=_ALSO))
+    @router.get("/models/{namespace}/{model}/logs", responses=paged)
     async def model_logs(
         request: Request, namespace: str, model: str, params: Annotated[PageParams, Query()]
     ) -> Response:
         """Return a page of a model's lines, of all its pods, alive or gone."""
         return await _page(reading, request, params, params.selection(namespace=namespace, model=model))
 
-    @router.get("/logs/context", responses=documented(ContextModel, also=_ALSO))
+    @router.get("/logs/context", responses=documented(ContextModel, examples.CONTEXT, also=examples.CONTEXT_ALSO))
     async def context(request: Request, params: Annotated[ContextParams, Query()]) -> Response:
         """Return the lines around a line, in the order of its file."""
         caller = await reading.gate.caller(request)
-        lines = await read_context(reading.reader, decode_page(params.id), before=params.before, after=params.after)
+        place = params.place()
+        lines = await read_context(reading.reader, place, before=params.before, after=params.after)
         if not lines:
             raise Problem(404, f"there is no line {params.id!r}; it may have expired", slug="no-such-line")
         await reading.gate.namespace(caller, lines[0].namespace)
@@ -58,14 +62,14 @@ def logs_router(reading: Reading) -> APIRouter:
         if form == "ndjson":
             return Response(ndjson(lines), media_type=MEDIA_TYPES[form])
         return Response(
-            b'{"lines":' + json_array(lines) + f',"id":"{encode_page(decode_page(params.id))}"}}'.encode(),
+            b'{"lines":' + json_array(lines) + f',"id":"{encode_page(place)}"}}'.encode(),
             media_type=MEDIA_TYPES[form],
         )
 
     @router.get(
         "/export",
         response_class=StreamingResponse,
-        responses=streamed(MEDIA_TYPES["ndjson"], "application/gzip", "application/zstd"),
+        responses=streamed(examples.EXPORT),
     )
     async def export(request: Request, params: Annotated[ExportParams, Query()]) -> Response:
         """Stream a whole result of any size as NDJSON; the last object says whether it is complete."""
@@ -73,7 +77,8 @@ def logs_router(reading: Reading) -> APIRouter:
         start = decode_page(params.cursor) if params.cursor else None
         stream = _export(reading, params, params.range(), start, allowed)
         media = {"none": MEDIA_TYPES["ndjson"], "gzip": "application/gzip", "zstd": "application/zstd"}
-        return StreamingResponse(_compressed(stream, params.compression), media_type=media[params.compression])
+        body = await begun(_compressed(stream, params.compression))
+        return StreamingResponse(body, media_type=media[params.compression])
 
     return router
 
@@ -95,18 +100,26 @@ async def _page(reading: Reading, request: Request, params: PageParams, selectio
         limit=params.limit,
         deadline=RequestDeadline(settings.time_max),
     )
-    return page_response(page, form, style, allowed.refused, upside_down=form == "text" and params.direction is None)
+    return page_response(
+        page,
+        form,
+        style,
+        allowed.refused,
+        upside_down=form == "text" and params.direction is None,
+        limit_chosen="limit" in params.model_fields_set,
+    )
 
 
 async def _export(
     reading: Reading, params: ExportParams, time_range: TimeRange, cursor: PageCursor | None, allowed: Allowed
 ) -> AsyncIterator[bytes]:
-    """Yield NDJSON page by page; an error in the middle is the last object, with the cursor to go on from."""
+    """Yield NDJSON page by page; an error after the first page is the last object, with the cursor to go on from."""
     count = 0
+    page: Page | None = None
     said: dict[str, object] = {"refused_namespaces": allowed.refused} if allowed.refused else {}
     while True:
         try:
-            page: Page = await read_page(
+            page = await read_page(
                 reading.reader,
                 allowed.selection,
                 time_range,
@@ -116,6 +129,8 @@ async def _export(
                 deadline=RequestDeadline(reading.reader.settings.time_max),
             )
         except LogServerError as error:
+            if page is None:
+                raise
             after = encode_page(cursor) if cursor else None
             yield ndjson_note({"lines": count, "complete": False, "problem": str(error), "next": after, **said})
             return

@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import time
 from datetime import tzinfo
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from logserver.api.examples import LINE
+from logserver.api.faults import bad_parameter
 from logserver.cursor import CursorError, PageCursor, RejectCursor, Vector, decode_page, decode_reject, decode_tail
 from logserver.filters import STREAM_FIELDS, TEXT_CHARS_MAX, Selection, parse_pattern, select, write_literal
 from logserver.formats import Prefix, TextStyle
 from logserver.query import Direction
 from logserver.record import LEVELS
 from logserver.times import TimeRange, parse_range, parse_zone
-from milepost.problem import Problem
 
 _PATTERNS = "Repeatable; `*` and `?` are wildcards, a leading `!` excludes, empty means lines that lack it."
 
 Names = Annotated[list[str], Field(default_factory=list, description=_PATTERNS)]
 Compression = Literal["none", "gzip", "zstd"]
-
-
-def bad_parameter(parameter: str, detail: str) -> Problem:
-    """Return the problem of a parameter that cannot be used."""
-    return Problem(422, f"{parameter}: {detail}", slug="invalid-request", parameter=parameter)
 
 
 def zone_of(name: str) -> tzinfo:
@@ -42,6 +39,19 @@ class Params(BaseModel):
     """The base: unknown parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known(cls, values: Any) -> Any:
+        for parameter in values:
+            if parameter not in cls.model_fields:
+                known = f"there are {', '.join(sorted(cls.model_fields))}" if cls.model_fields else "there is none"
+                raise PydanticCustomError(
+                    "unknown_parameter",
+                    "this is no parameter here; {known}",
+                    {"parameter": parameter, "known": known},
+                )
+        return values
 
 
 class SelectionParams(Params):
@@ -211,6 +221,10 @@ class FieldsParams(SelectionParams, TimeParams):
     """Fields of a selection."""
 
 
+class StatsParams(Params):
+    """None: what the store holds is not narrowed but by what the caller may read."""
+
+
 class RejectsParams(TimeParams):
     """Rejected documents."""
 
@@ -227,11 +241,18 @@ class RejectsParams(TimeParams):
 class ContextParams(TextParams):
     """Lines around a line."""
 
-    id: Annotated[str, Field(description="The id of the line in the middle.")]
+    id: Annotated[str, Field(description="The id of the line in the middle.", examples=[LINE["id"]])]
     before: Annotated[int, Field(ge=0, le=1000, description="Lines before it.")] = 10
     after: Annotated[int, Field(ge=0, le=1000, description="Lines after it.")] = 10
     tz: Annotated[str, Field(description="IANA zone of plain text.")] = "UTC"
     format: Annotated[Literal["json", "ndjson", "text"] | None, Field(description="Overrides `Accept`.")] = None
+
+    def place(self) -> PageCursor:
+        """Return the place of the line in the middle; raises Problem."""
+        try:
+            return decode_page(self.id)
+        except CursorError as error:
+            raise bad_parameter("id", str(error)) from error
 
 
 class PodLogParams(Params):

@@ -1,8 +1,9 @@
 """The Kubernetes-shaped pod log: the parameters and the plain text of `kubectl logs`, for pods long gone too.
 
 As with a kubelet, the log is that of the container's newest instance, `previous` that of the one before; following
-goes on across restarts, which a kubelet does not. What is no line of the log (lines dropped for a slow reader, the end
-of the server or of the permission) is said in lines that begin with `# milepost:`.
+goes on across restarts, which a kubelet does not. What is no line of the log (lines dropped for a slow reader or not
+reached within a query's limits, the end of the server or of the permission) is said in lines that begin with
+`# milepost:`.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import streamed
-from logserver.api.params import PodLogParams, bad_parameter, literal_filter
+from logserver.api.faults import bad_parameter
+from logserver.api.params import PodLogParams, literal_filter
 from logserver.api.reading import Reading
+from logserver.api.streams import begun, told
 from logserver.api.tail import Permission, checked, first_event, frames
 from logserver.cursor import PageCursor
 from logserver.filters import Selection
-from logserver.formats import TextStyle, text
-from logserver.pages import read_page
+from logserver.formats import TextStyle, text, text_note
+from logserver.pages import PARTIAL, read_page
 from logserver.query import conditions
 from logserver.reader import RequestDeadline
 from logserver.tail import Tail, follow
@@ -38,7 +42,7 @@ def pods_router(reading: Reading) -> APIRouter:
     @router.get(
         "/namespaces/{namespace}/pods/{pod}/log",
         response_class=StreamingResponse,
-        responses=streamed("text/plain"),
+        responses=streamed(examples.POD_LOG),
     )
     async def pod_log(request: Request, namespace: str, pod: str, params: Annotated[PodLogParams, Query()]) -> Response:
         """Return the log of a pod's container as plain text."""
@@ -53,7 +57,7 @@ def pods_router(reading: Reading) -> APIRouter:
             permission = Permission(reading, request, selection, Allowed(selection))
             body = frames(checked(permission, await first_event(events), events), "text", style, ())
         else:
-            body = _read(reading, selection, whole, params.tailLines, style)
+            body = told(await begun(_read(reading, selection, whole, params.tailLines, style)))
         return StreamingResponse(_limited(body, params.limitBytes), media_type="text/plain; charset=utf-8")
 
     return router
@@ -118,6 +122,8 @@ async def _read(
             limit=tail_lines,
             deadline=RequestDeadline(settings.time_max),
         )
+        if page.ended in PARTIAL:
+            yield text_note(f"there may be older lines: {PARTIAL[page.ended]}")
         yield text(page.lines[::-1], style)
         return
     if tail_lines is not None:

@@ -1,8 +1,8 @@
 """`/api/v1/logs/tail`: following as SSE, NDJSON or plain text.
 
-SSE: each event's data is a JSON array of lines and its id the cursor after them; events named `dropped`, `reset`,
-`access` and `end` tell what a reader must know. NDJSON: lines, and notes with the cursor. A cursor is sent after the
-lines it covers, so a reader that remembers the last one it saw misses nothing and sees nothing twice.
+SSE: each event's data is a JSON array of lines and its id the cursor after them; events named `partial`, `dropped`,
+`reset`, `access` and `end` tell what a reader must know. NDJSON: lines, and notes with the cursor. A cursor is sent
+after the lines it covers, so a reader that remembers the last one it saw misses nothing and sees nothing twice.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import streamed
-from logserver.api.params import TailParams, bad_parameter, tail_cursor
+from logserver.api.faults import bad_parameter
+from logserver.api.params import TailParams, tail_cursor
 from logserver.api.reading import Reading
 from logserver.errors import LogServerError
 from logserver.filters import Selection
 from logserver.follower import Chunk, Dropped, Ending, Reset
 from logserver.formats import MEDIA_TYPES, TextStyle, ndjson_note, negotiate, text_line, text_note
 from logserver.hub import TooManyFollowers
-from logserver.tail import Event, Heartbeat, Tail, Unknown, follow
+from logserver.tail import Event, Heartbeat, Partial, Tail, Unknown, follow
 from milepost.auth import AuthUnavailable, Unauthenticated
 from milepost.problem import Problem
 
@@ -37,7 +39,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 def tail_router(reading: Reading) -> APIRouter:
     """Return the routes that follow."""
     router = APIRouter(prefix="/api/v1", tags=["follow"])
-    responses = streamed(MEDIA_TYPES["sse"], MEDIA_TYPES["ndjson"], "text/plain")
+    responses = streamed(examples.TAIL)
 
     @router.get("/logs/tail", response_class=StreamingResponse, responses=responses)
     async def tail(request: Request, params: Annotated[TailParams, Query()]) -> Response:
@@ -177,7 +179,7 @@ def _text(style: TextStyle, event: Event) -> bytes:
         case Ending(cursor):
             return text_note(f"the server stops; go on with cursor={cursor}")
         case _:
-            return text_note(f"{_notice(event)[1]}")
+            return text_note(str(_notice(event)[1]["detail"]))
 
 
 def _notice(event: Event) -> tuple[str, dict[str, object], str]:
@@ -186,7 +188,10 @@ def _notice(event: Event) -> tuple[str, dict[str, object], str]:
         case Dropped(lines, start, end):
             return "dropped", {"dropped": lines, "from": start, "to": end}, end
         case Reset(partition, cursor):
-            return "reset", {"partition": partition, "detail": "the topic was made again"}, cursor
+            return "reset", {"partition": partition, "detail": f"{partition}: the topic was made again"}, cursor
+        case Partial(why, older, cursor):
+            detail = f"there may be older lines: {why}; get them from /logs with cursor={older}"
+            return "partial", {"detail": detail, "older": older}, cursor
         case Ending(cursor):
             return (
                 "end",

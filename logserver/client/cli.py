@@ -76,6 +76,8 @@ def logs(
     milepost logs --grep Traceback --since 1h --context 5
     milepost logs -p 'ranker-*' -l error -l fatal -o json | jq .message
     """
+    if not lines and not follow:
+        raise click.UsageError("--tail 0 shows nothing; it needs --follow")
     if follow and context:
         raise click.UsageError("--context needs a finished search; it cannot be used with --follow")
     request = Request(server, token, _params(options), lines, follow, context, output, _style(options))

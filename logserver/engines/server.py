@@ -157,6 +157,7 @@ def connection_options(settings: StoreSettings) -> dict[str, Any]:
             "server_side_params": True,
             "strings_as_bytes": True,
             "insert_block_size": INSERT_BLOCK_ROWS,
+            "optimize_on_insert": 0,  # batches hold no repeats
         },
     }
     if settings.ca_file:
@@ -222,6 +223,8 @@ def _limit_settings(limits: Limits) -> dict[str, Any]:
         settings["max_execution_time"] = limits.time_s
     if limits.rows:
         settings |= {"max_result_rows": limits.rows, "result_overflow_mode": "throw"}
+    if limits.result_bytes:
+        settings |= {"max_result_bytes": limits.result_bytes, "result_overflow_mode": "throw"}
     if limits.read_rows:
         settings |= {"max_rows_to_read": limits.read_rows, "read_overflow_mode": "throw"}
     if limits.memory_bytes:
