@@ -23,7 +23,6 @@ from deploy import edits
 from deploy.converge import OperationFailed
 from deploy.errors import Refused
 from deploy.evidence import gather
-from deploy.lastlines import Logs, last_lines
 from deploy.operate import Platform
 from deploy.record import Record
 from deploy.rollout import canary
@@ -33,7 +32,7 @@ from deploy.why import Finding, why
 from logserver.engines.embedded import EmbeddedStore
 from milepost.kube import ContentType, KubeClient, KubeError, resource_path
 from milepost.settings import load
-from tests.deploy.test_operations import model_namespace
+from tests.deploy.test_operations import Cli, model_namespace
 from tests.logserver.api_server import api_server
 from tests.logserver.rows import line_rows
 from tests.parts.kubernetes import ControlPlane
@@ -47,8 +46,9 @@ WAIT_S = 120
 class Serving:
     """One model that serves, and what is asked about it."""
 
-    def __init__(self, platform: Platform, client: KubeClient, namespace: str) -> None:
-        self.platform, self.client, self.namespace = platform, client, namespace
+    def __init__(self, platform: Platform, client: KubeClient, cli: Cli) -> None:
+        self.platform, self.client, self.cli, self.namespace = platform, client, cli, cli.namespace
+        self.key = f"{cli.namespace}/m"
 
     def spec(self, version: str, **fields: Any) -> ModelSpec:
         image = f"registry.example/m:{version}"
@@ -114,7 +114,7 @@ def _one_running(listed: dict[str, Any]) -> bool:
 async def serving(cluster: ControlPlane, folder: Path) -> AsyncIterator[Serving]:
     async with model_namespace(cluster, folder) as (cli, client), aiohttp.ClientSession() as session:
         settings = load(GROUPS, flags={}, env=ENV, file=None)
-        model = Serving(platform_of(settings, client, session, author="ada"), client, cli.namespace)
+        model = Serving(platform_of(settings, client, session, author="ada"), client, cli)
         await model.apply("1")
         assert await model.findings() == ()
         yield model
@@ -139,8 +139,12 @@ async def test_what_ends_a_container_is_named_with_the_last_lines_it_wrote(
         said = ["loading", "The TensorFlow library was compiled to use AVX instructions"]
         lines_store.insert("lines", line_rows([{**row, "message": text} for text in said]))
         async with api_server(lines_store) as logs:
-            told = await last_lines(logs.http, Logs(url=logs.url), model.namespace, found)
-        assert told.splitlines() == said
+            asked = await model.cli.run("why", model.key, "-o", "json", "--logs-url", logs.url)
+            shown = await model.cli.run("why", model.key, "--logs-url", logs.url)
+        (finding, *_) = msgspec.json.decode(asked)
+        assert (finding["rule"], finding["lines"].splitlines()) == ("no AVX", said)
+        assert shown.splitlines()[0] == f"no AVX: {found.pod}/{found.container}"
+        assert [line.removeprefix("    | ") for line in shown.splitlines() if "    | " in line][:2] == said
 
         await model.container(ready=False, state=crash, lastState=ended(137, "OOMKilled"))
         assert "resources.limits.memory" in (await model.first("out of memory")).todo
@@ -263,7 +267,7 @@ async def test_a_canary_that_another_ingress_keeps_from_its_requests(cluster: Co
         await grant(model.client, "reader", [READS], namespace=model.namespace)
         async with cluster.client("reader", ()) as client, aiohttp.ClientSession() as session:
             settings = load(GROUPS, flags={}, env=ENV, file=None)
-            reader = Serving(platform_of(settings, client, session, author="reader"), client, model.namespace)
+            reader = Serving(platform_of(settings, client, session, author="reader"), client, model.cli)
             rules = [found.rule for found in await reader.findings()]
             assert rules == ["canary not merged", "not looked at"], "what could not be seen is said"
 
