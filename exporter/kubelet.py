@@ -70,17 +70,21 @@ class KubeletSource:
         """Read both pages at once; if either fails, the source has failed."""
         loop = asyncio.get_running_loop()
         started, now = loop.time(), time.time()
-        paths = (RESOURCE_PATH, CADVISOR_PATH) if self._access.cadvisor else (RESOURCE_PATH,)
+        out, usages = Samples(), list[ContainerUsage]()
+
+        async def page(path: str) -> bytes:
+            return await self._fetcher.get(self._access.url + path, timeout_s=deadline - started, headers=headers)
+
+        async def read_resource() -> None:
+            usages.extend(read_resource_page(await page(RESOURCE_PATH), self._pods, self._node, out, now=now))
+
+        async def read_cadvisor() -> None:
+            read_cadvisor_page(await page(CADVISOR_PATH), self._pods, out)
+
         try:
             headers = self._access.headers()
-            timeout_s = deadline - started
-            pages = await asyncio.gather(
-                *(self._fetcher.get(self._access.url + path, timeout_s=timeout_s, headers=headers) for path in paths)
-            )
-            out = Samples()
-            usages = list(read_resource_page(pages[0], self._pods, self._node, out, now=now))
-            for page in pages[1:]:
-                read_cadvisor_page(page, self._pods, out)
+            # The small page is read while the large one is still on its way.
+            await asyncio.gather(read_resource(), *([read_cadvisor()] if self._access.cadvisor else []))
         except FetchError as error:
             return SourceResult(self.name, loop.time() - started, error=error.reason, error_detail=str(error))
         except PageError as error:

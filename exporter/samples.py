@@ -187,7 +187,8 @@ class Sink(ABC):
         if len(labels) != len(family.labels):
             raise ValueError(f"{family.name} has the labels {family.labels}, not {len(labels)}")
         own = render_labels(family.labels[:-1], labels[:-1]) if len(labels) > 1 else ""
-        self._take(family, subject, own, [("", render_labels(family.labels[-1:], labels[-1:]), value)])
+        shared = render_labels(family.labels[-1:], labels[-1:]) if labels else ""
+        self._take(family, subject, own, [("", shared, value)])
 
     def add_own(self, family: Family, subject: Subject, value: float, *labels: str) -> None:
         """Add one sample with labels that hardly another object has."""

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _SAMPLE = re.compile(rb"(?:\{(.*)\})?[ \t]+(\S+)(?:[ \t]+(-?\d+))?[ \t]*\r?")
-_LABEL = re.compile(r'\s*+([a-zA-Z_][a-zA-Z0-9_]*+)\s*+=\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(?:,|$)')
+_NAME = re.compile(r"\s*+,\s*+([a-zA-Z_][a-zA-Z0-9_]*+)\s*+=\s*+")
+_VALUE = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
 _UNESCAPE = re.compile(r'\\([\\"n])')
 _LINE_SHOWN_MAX = 200
 _BRACE = ord("{")
@@ -61,15 +63,21 @@ def parse_labels(text: bytes | str) -> dict[str, str]:
     """Return the labels of `Scanned.labels`. Raises PageError when the text is no label set."""
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
-    labels: dict[str, str] = {}
-    at = 0
-    while match := _LABEL.match(text, at):
-        value = match[2]
-        labels[match[1]] = _unescape(value) if "\\" in value else value
-        at = match.end()
-    if text[at:].strip(" ,"):
+    # Without escapes every second piece between the quotes is a value; the others are few, and known after a page.
+    *pieces, rest = _VALUE.split(f",{text}") if "\\" in text else f",{text}".split('"')
+    if len(pieces) % 2 or rest.strip(" ,"):
         raise PageError(f"not a label set: {text[:_LINE_SHOWN_MAX]!r}")
-    return labels
+    labels = dict(zip(map(_label_name, pieces[::2]), pieces[1::2], strict=True))
+    return {name: _unescape(value) for name, value in labels.items()} if "\\" in text else labels
+
+
+@lru_cache(maxsize=1024)
+def _label_name(piece: str) -> str:
+    """Return the name in what stands before a label's value, as in `,pod=`."""
+    match = _NAME.fullmatch(piece)
+    if match is None:
+        raise PageError(f"not a label's name: {piece[:_LINE_SHOWN_MAX]!r}")
+    return match[1]
 
 
 def _first(page: bytes, prefix: bytes, at: int) -> int:

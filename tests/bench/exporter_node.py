@@ -2,7 +2,7 @@
 
 A kubelet's two pages for 110 pods of two containers, in about their real size (some 60 rows of each container, sandbox
 and pod cgroup on cAdvisor's, of which four are read), served by a process of its own over loopback HTTP. The exporter
-reads them anew at each scrape.
+reads them anew at each scrape. CPU seconds are the exporter's and the scraper's together: they are one process here.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from tests.exporter.workload import ENGINE, running, seldon_pod
 from tests.parts.asgi import serve
 
 SCRAPES = 30
+WARM_UP = 3
 LIMIT_S = 0.050
 NODE = "node-1"
 CONTAINERS = ("classifier", ENGINE)
@@ -100,18 +101,16 @@ def serve_kubelet(pages: dict[str, bytes], port: Connection) -> None:
     asyncio.run(run())
 
 
-async def measure(url: str, pods: int, folder: Path) -> tuple[list[float], float, int]:
-    """Return (seconds of each scrape, CPU seconds of one, series); the scraper's own part is in the CPU seconds."""
+async def measure(url: str, pods: int, folder: Path) -> tuple[list[float], list[float], int]:
+    """Return (seconds of each scrape, CPU seconds of each, series)."""
     index = PodIndex(render=False)
     for number, name in enumerate(names(pods)):
         pod = running(seldon_pod(name, model=f"model-{number:04}", node=NODE), f"198.18.{number // 250}.{number % 250}")
         index.apply(msgspec.json.encode(pod), deleted=False)
     async with Fetcher(connections=4, body_max=64 << 20) as fetcher:
         source = KubeletSource(KubeletAccess(url, None, True), fetcher, index, NODE)
-        cpu_s = time.process_time()
-        times, page = await _scrape(_exporter(index, source, folder))
-        cpu_s = (time.process_time() - cpu_s) / SCRAPES
-    return times, cpu_s, sum(not line.startswith(b"#") for line in page.splitlines())
+        times_s, cpu_s, page = await _scrape(_exporter(index, source, folder))
+    return times_s, cpu_s, sum(not line.startswith(b"#") for line in page.splitlines())
 
 
 def _exporter(index: PodIndex, source: KubeletSource, folder: Path) -> Exporter:
@@ -133,15 +132,16 @@ def _exporter(index: PodIndex, source: KubeletSource, folder: Path) -> Exporter:
     )  # fmt: skip
 
 
-async def _scrape(exporter: Exporter) -> tuple[list[float], bytes]:
-    times, page = [], b""
+async def _scrape(exporter: Exporter) -> tuple[list[float], list[float], bytes]:
+    times_s, cpu_s, page = [], [], b""
     async with serve(create_app(exporter, AllowAll(), ScrapeSettings())) as url, aiohttp.ClientSession() as session:
-        for _ in range(SCRAPES):
-            started = time.perf_counter()
+        for _ in range(WARM_UP + SCRAPES):
+            started, busy = time.perf_counter(), time.process_time()
             async with session.get(f"{url}/metrics") as answer:
                 page = await answer.read()
-            times.append(time.perf_counter() - started)
-    return times, page
+            times_s.append(time.perf_counter() - started)
+            cpu_s.append(time.process_time() - busy)
+    return times_s[WARM_UP:], cpu_s[WARM_UP:], page
 
 
 def main() -> int:
@@ -154,15 +154,16 @@ def main() -> int:
     kubelet.start()
     url = f"http://127.0.0.1:{told.recv()}"
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
-        times, cpu_s, series = asyncio.run(measure(url, pods, Path(folder)))
+        times_s, cpu_s, series = asyncio.run(measure(url, pods, Path(folder)))
     kubelet.terminate()
-    median = statistics.median(times)
+    median_s = statistics.median(times_s)
     print(  # noqa: T201
         f"node page: {pods} pods, {series} series from {mib:.1f} MiB of kubelet pages: "
-        f"median {median * 1000:.0f} ms, slowest {max(times) * 1000:.0f} ms (limit {LIMIT_S * 1000:.0f} ms), "
-        f"CPU {cpu_s * 1000:.0f} ms"
+        f"median {median_s * 1000:.0f} ms, quickest {min(times_s) * 1000:.0f} ms, slowest {max(times_s) * 1000:.0f} ms "
+        f"(limit {LIMIT_S * 1000:.0f} ms); CPU median {statistics.median(cpu_s) * 1000:.0f} ms, "
+        f"least {min(cpu_s) * 1000:.0f} ms"
     )
-    return int(median > LIMIT_S * max(1.0, pods / 110))
+    return int(median_s > LIMIT_S * max(1.0, pods / 110))
 
 
 if __name__ == "__main__":

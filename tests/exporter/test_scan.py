@@ -71,9 +71,19 @@ def test_braces_in_values_and_odd_blanks_are_read(line: bytes) -> None:
     assert parse_labels(sample.labels)["x"].startswith("}")
 
 
-def test_a_label_set_that_is_none_is_an_error() -> None:
-    with pytest.raises(PageError):
-        parse_labels("x=1")
+@pytest.mark.parametrize(
+    "text", ["x=1", 'x="1', 'x="1"y="2"', '1x="1"', '="1"', 'x "1"', 'x="1" 2', 'x="1\\"', 'x="1",y', ',x="1"', '"x"']
+)
+def test_a_label_set_that_is_none_is_an_error(text: str) -> None:
+    for each in (text, f'{text},z="\\n"'):
+        with pytest.raises(PageError):
+            parse_labels(each)
+
+
+def test_blanks_and_empty_values_are_read_with_and_without_escapes() -> None:
+    assert parse_labels("") == parse_labels(" ") == {}
+    assert parse_labels(b' x = "1" , y="",z="a,b=c", ') == {"x": "1", "y": "", "z": "a,b=c"}
+    assert parse_labels(rb' x = "1" , y="",z="\"\\\n", ') == {"x": "1", "y": "", "z": '"\\\n'}
 
 
 # The stock parser splits at every line boundary that Python knows; the format has only the line feed.
