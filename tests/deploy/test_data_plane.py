@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -59,9 +60,10 @@ class Pods:
 
 @dataclass
 class Caller:
-    """Requests to one host through the controller."""
+    """Requests to one host through the controller; `fresh` opens a connection for each."""
 
     session: aiohttp.ClientSession
+    fresh: aiohttp.ClientSession
     controller: IngressNginx
     host: str
     answers: Counter[str] = field(default_factory=Counter)
@@ -76,30 +78,38 @@ class Caller:
         """Send that many requests side by side."""
         return Counter(await asyncio.gather(*(self._answer({"Host": self.host}) for _ in range(count))))
 
-    async def _answer(self, headers: Mapping[str, str]) -> str:
+    async def _answer(self, headers: Mapping[str, str], method: str = "GET") -> str:
+        url = f"http://127.0.0.1:{self.controller.http_port}/"
+        session = self.session if method == "GET" else self.fresh
         try:
-            async with self.session.get(f"http://127.0.0.1:{self.controller.http_port}/", headers=headers) as answer:
+            async with session.request(method, url, headers=headers) as answer:
                 text = await answer.text()
         except aiohttp.ClientError as error:
             raise AssertionError(f"{error!r}; {self.controller.state()}") from error
         return text if answer.status == 200 else f"{answer.status} {text[:60]}"
 
     async def until(self, ready: Callable[[Counter[str]], bool], count: int = 40) -> Counter[str]:
-        async with asyncio.timeout(READY_S):
-            while not ready(found := await self.ask(count)):  # noqa: ASYNC110 - only asking shows it
-                await asyncio.sleep(0.2)
+        deadline = time.monotonic() + READY_S
+        while not ready(found := await self.ask(count)):
+            assert time.monotonic() < deadline, f"the last answers: {found}; {self.controller.state()}"
+            await asyncio.sleep(0.2)
         return found
 
     @contextlib.asynccontextmanager
     async def loaded(self) -> AsyncIterator[None]:
-        """Ask all the time, from several callers, and count the answers."""
+        """Ask all the time, from several callers, and count the answers.
 
-        async def call() -> None:
+        Half of them by POST, as models are asked: nginx and aiohttp send a GET that failed again, a POST they do not.
+        Each POST has a connection of its own: a worker that ends closes the idle ones, and what a caller sends on one
+        in that instant is lost with nginx before 1.27.4, whatever the platform does.
+        """
+
+        async def call(method: str) -> None:
             while True:
-                self.answers += await self.ask()
+                self.answers[await self._answer({"Host": self.host}, method)] += 1
                 await asyncio.sleep(PAUSE_S)
 
-        tasks = [asyncio.create_task(call()) for _ in range(CALLERS)]
+        tasks = [asyncio.create_task(call(method)) for method in ("GET", "POST") * (CALLERS // 2)]
         try:
             yield
         finally:
@@ -120,11 +130,15 @@ async def served(
     await runner.setup()
     await web.TCPSite(runner, "0.0.0.0", port).start()
     try:
-        async with model_namespace(cluster, folder, port=port) as (first, client), aiohttp.ClientSession() as session:
+        async with (
+            model_namespace(cluster, folder, port=port) as (first, client),
+            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as fresh,
+        ):
             watching = asyncio.create_task(pods.follow(client, first.namespace))
             cli = Cli(cluster.kubeconfig(), folder, first.namespace, settle="6s")
             try:
-                yield cli, client, Caller(session, controller, f"mnist-{cli.namespace}.models.internal")
+                yield cli, client, Caller(session, fresh, controller, f"mnist-{cli.namespace}.models.internal")
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
@@ -139,17 +153,25 @@ async def test_no_request_fails_while_a_model_is_rolled_out_and_back(
         await cli.run("create", "-f", cli.spec("1", 2))
         await caller.until(lambda found: set(found) == {"default"})
         async with caller.loaded():
-            held = ("--steps", "30", "--hold", "0", "--unjudged", "--no-auto-promote", "--header", "X-Canary")
-            await cli.run("rollout", "start", "-f", cli.spec("2", 2), *held)
+            held = ("--steps", "30", "--hold", "0", "--unjudged", "--no-auto-promote")
+            chosen = ("--header", "X-Canary", "--cookie", "canary")
+            await cli.run("rollout", "start", "-f", cli.spec("2", 2), *held, *chosen)
             await caller.until(lambda found: found["r2"] > 0)
             shares = await caller.ask(300)
             assert 45 <= shares["r2"] <= 135, f"30 % of 300 are 90: {shares}"
             assert await caller.ask(20, {"X-Canary": "always"}) == {"r2": 20}
             assert await caller.ask(20, {"X-Canary": "never"}) == {"default": 20}
+            assert await caller.ask(20, {"Cookie": "canary=always"}) == {"r2": 20}
+            assert await caller.ask(20, {"Cookie": "canary=always", "X-Canary": "never"}) == {"default": 20}
             await cli.run("rollout", "promote", cli.key)
             await caller.until(lambda found: set(found) == {"r2"})
-            await cli.run("rollout", "start", "-f", cli.spec("3", 2), "--steps", "", "--unjudged", "--keep", "1")
+            # Blue/green, the old version kept: going back is a change of the route, by whoever holds the model's lock.
+            switching = await cli.start("rollout", "start", "-f", cli.spec("3", 2), "--steps", "", "--keep", "600")
             await caller.until(lambda found: set(found) == {"r3"})
+            said = await cli.run("rollback", cli.key)
+            await caller.until(lambda found: set(found) == {"r2"})
+            await switching.communicate()
+            assert "to revision 2, which still runs as r2" in said
         assert set(caller.answers) == {"default", "r2", "r3"}
         assert caller.answers.total() > 500
 
@@ -163,7 +185,8 @@ async def test_a_migration_switches_back_from_whole_in_one_step(
         with Backend("old", 9) as old:
             await create_service(client, cli.namespace, "old", [old])
             await cli.run("migrate", cli.key, "40", "--from-service", "old")
-            shares = await caller.until(lambda found: set(found) == {"old", "default"}, count=200)
+            await caller.until(lambda found: set(found) == {"old", "default"})
+            shares = await caller.ask(200)
             assert 40 <= shares["default"] <= 120, f"40 % of 200 are 80: {shares}"
             async with caller.loaded():
                 await cli.run("migrate", cli.key, "100")
@@ -187,6 +210,9 @@ async def test_a_rate_limit_holds_at_the_route(
         async with asyncio.timeout(READY_S):
             while not (await caller.ask())["default"]:  # noqa: ASYNC110 - only asking shows it
                 await asyncio.sleep(0.3)
-        found = await caller.at_once(60)
-        assert found["default"] <= 20, found
-        assert sum(count for text, count in found.items() if text.startswith("503")) >= 40, found
+        began = time.monotonic()
+        found = await caller.at_once(200)
+        # A burst of 5 beside the one that the rate allows at once, and what a slow machine's time allows further.
+        allowed = 6 + 5 * (time.monotonic() - began) + 1
+        assert 1 <= found["default"] <= allowed, (found, allowed)
+        assert sum(count for text, count in found.items() if text.startswith("503")) == 200 - found["default"], found

@@ -16,6 +16,7 @@ import os
 import shutil
 import socketserver
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ from tests.parts.go import go_build, module_folder
 from tests.parts.install import Part, Say, Unavailable, debian, install, tool
 from tests.parts.kubernetes import ControlPlane
 from tests.parts.objects import create, pod
-from tests.parts.ports import free_port
+from tests.parts.ports import free_ports
 from tests.parts.process import Process
 
 MODULE = "k8s.io/ingress-nginx"
@@ -88,11 +89,9 @@ class IngressNginx:
         self._nginx = _nginx()
         self._folder = folder
         self.class_name = class_name
-        self.http_port = free_port()
-        self.healthz_port = free_port()
+        self.http_port, self.healthz_port, self._stream_port, *self._other_ports = free_ports(7)
         self.metrics_url = f"http://127.0.0.1:{self.healthz_port}/metrics"
         self.process: Process | None = None
-        self._stream_port = free_port()
         self._sink: socketserver.ThreadingTCPServer | None = None
 
     def start(self, control_plane: ControlPlane) -> int:
@@ -120,6 +119,8 @@ class IngressNginx:
         self._sink = socketserver.ThreadingTCPServer(("127.0.0.1", self._stream_port), _Sink)
         threading.Thread(target=self._sink.serve_forever, daemon=True).start()
         self.process.wait_until(self._healthy, "/healthz", START_S)
+        # Health is asked of the controller's own port; callers come to this one, where no host is known yet.
+        self.process.wait_until(self._serves, f"answer on port {self.http_port}", START_S)
         return self.http_port
 
     def stop(self) -> None:
@@ -157,6 +158,7 @@ class IngressNginx:
         template.write_text(adapted(template.read_text()))
 
     def _flags(self, control_plane: ControlPlane) -> list[str]:
+        https, status, default, logger = self._other_ports
         return [
             f"--kubeconfig={control_plane.kubeconfig()}",
             f"--configmap={NAMESPACE}/{self.class_name}",
@@ -164,13 +166,13 @@ class IngressNginx:
             f"--controller-class=k8s.io/{self.class_name}",
             f"--election-id={self.class_name}",
             f"--http-port={self.http_port}",
-            f"--https-port={free_port()}",
-            f"--status-port={free_port()}",
+            f"--https-port={https}",
+            f"--status-port={status}",
             f"--stream-port={self._stream_port}",
-            f"--default-server-port={free_port()}",
+            f"--default-server-port={default}",
             f"--healthz-port={self.healthz_port}",
             "--healthz-host=127.0.0.1",
-            f"--internal-logger-address=127.0.0.1:{free_port()}",
+            f"--internal-logger-address=127.0.0.1:{logger}",
             "--profiling=false",
             "--publish-status-address=127.0.0.1",
             "--shutdown-grace-period=0",
@@ -191,11 +193,22 @@ class IngressNginx:
             await _ensure(client, resource_path("networking.k8s.io", "v1", "ingressclasses"), ingress_class)
 
     def _healthy(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.healthz_port}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return _status(self.healthz_port, "/healthz") == 200
+
+    def _serves(self) -> bool:
+        return _status(self.http_port, "/") == 404
+
+
+def _status(port: int, path: str) -> int:
+    """Return the status that is answered there; 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
 
 
 class _Sink(socketserver.StreamRequestHandler):

@@ -26,6 +26,14 @@ def free_port(host: str = "127.0.0.1") -> int:
     raise OSError(f"none of {_TRIES} ports between {_LOWEST} and {highest} is free")
 
 
+def free_ports(count: int) -> list[int]:
+    """Return that many free ports of loopback, all different."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
+
+
 def accepts(port: int, host: str = "127.0.0.1") -> bool:
     """Return whether something accepts connections there."""
     with socket.socket() as probe:

@@ -19,6 +19,7 @@ from tests.parts.objects import create, create_namespace
 pytestmark = pytest.mark.cluster
 
 PREFIX = "nginx.ingress.kubernetes.io/"
+READY_S = 120
 
 
 class Route:
@@ -48,20 +49,24 @@ class Route:
         await self._client.request("PATCH", f"{self.ingresses}/{name}", body=body, content_type=ContentType.MERGE)
 
     async def ask(self, count: int = 1, headers: Mapping[str, str] | None = None) -> Counter[str]:
-        """Return how often which backend answered; `404` and the like count as their status."""
+        """Return how often which backend answered; `404` and the like count as their status, an error as itself."""
         answers: Counter[str] = Counter()
         url = f"http://127.0.0.1:{self._controller.http_port}/"
         for _ in range(count):
-            async with self._session.get(url, headers={**(headers or {}), "Host": self.host}) as answer:
-                answers[await answer.text() if answer.status == 200 else str(answer.status)] += 1
+            try:
+                async with self._session.get(url, headers={**(headers or {}), "Host": self.host}) as answer:
+                    answers[await answer.text() if answer.status == 200 else str(answer.status)] += 1
+            except aiohttp.ClientError as error:
+                answers[repr(error)] += 1
         return answers
 
     async def until(
         self, ready: Callable[[Counter[str]], bool], count: int = 40, headers: Mapping[str, str] | None = None
     ) -> None:
-        deadline = asyncio.get_running_loop().time() + 30
+        deadline = asyncio.get_running_loop().time() + READY_S
         while not ready(answers := await self.ask(count, headers)):
-            assert asyncio.get_running_loop().time() < deadline, f"the last answers: {answers}"
+            late = asyncio.get_running_loop().time() > deadline
+            assert not late, f"the last answers: {answers}; {self._controller.state()}"
             await asyncio.sleep(0.1)
 
     async def __aenter__(self) -> Route:
@@ -128,7 +133,7 @@ async def test_the_metrics_page_tells_the_ingress_the_service_and_the_canary(
     await route.add("canary", "canary", {"canary": "true", "canary-by-header": "X-Canary"})
     await route.until(lambda answers: set(answers) == {"canary"}, headers={"X-Canary": "always"})
     wanted = (f'host="{route.host}"', 'ingress="main"', 'service="stable"', 'status="200"')
-    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(READY_S), aiohttp.ClientSession() as session:
         while True:
             async with session.get(ingress_nginx.metrics_url) as answer:
                 page = await answer.text()
