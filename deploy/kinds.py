@@ -93,6 +93,7 @@ class _Port(msgspec.Struct, frozen=True):
 
 
 class _ServiceSpec(msgspec.Struct, frozen=True):
+    type: str = ""
     ports: list[_Port] = []
 
 

@@ -27,6 +27,7 @@ from deploy.errors import Absent, Refusal, Refused
 from deploy.gate import Gate
 from deploy.journal import Deed
 from deploy.lastlines import Logs
+from deploy.precheck import refuse_foreign, refuse_unreachable
 from deploy.proposals import Wish
 from deploy.rebuild import Ask, job_of, rebuild
 from deploy.record import Record, RolloutPlan
@@ -124,7 +125,7 @@ class Platform:
             after = edit(before)
             if before.rollout is None and after.rollout is not None:
                 self._refuse_unjudgeable(after.rollout.plan)
-            await self._check(after)
+            await self._check(before, after)
         return (await self.store.change(namespace, name, edit)).record
 
     async def propose(self, namespace: str, name: str, wish: Wish, reason: str) -> Record:
@@ -140,7 +141,7 @@ class Platform:
         deed = self.deed(reason)
         proposed = proposals.propose(stored.record, wish, deed, needed=needed)
         if proposed.proposal is not None:
-            await self._check(proposals.carried_out(stored.record, proposed.proposal, deed))
+            await self._check(stored.record, proposals.carried_out(stored.record, proposed.proposal, deed))
         edit: Edit = lambda record: proposals.propose(record, wish, deed, needed=needed)  # noqa: E731 - the edit itself
         return await self.submit(namespace, name, edit, checked=False)
 
@@ -211,14 +212,18 @@ class Platform:
         gate = self.gate
         return edit if gate is None else lambda record: gate.admit(record, edit(record))
 
-    async def _check(self, record: Record) -> None:
+    async def _check(self, before: Record, record: Record) -> None:
         if record.stable is None or record.deleting:
             return
         seen = await self.cluster.look(record.namespace, record.name)
         asked = self._renderer.wanted(_at_first_step(record), seen, now=None)
         routes = [route.body for route in asked.routes or ()]
+        workload = [body for body, _ in asked.workload]
+        if before.stable is None and record.operation is not None and record.operation.verb != "adopt":
+            await refuse_foreign(self.cluster, [*workload, *routes], record.name)
+        await refuse_unreachable(self.cluster, before, record)
         await self.cluster.refuse_conflicts(routes)
-        await self.cluster.apply([body for body, _ in asked.workload], dry_run=True)
+        await self.cluster.apply(workload, dry_run=True)
         # ingress-nginx's webhook would refuse a main route to a Service that does not exist yet only by its path.
         await self.cluster.apply([item for item in routes if item.kind in ROUTE_KINDS], dry_run=True)
 

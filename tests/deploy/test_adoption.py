@@ -71,6 +71,9 @@ async def test_a_model_is_taken_over_without_a_restart(cluster: ControlPlane, tm
         await deployed(client, cli.namespace)
         before = await pods_of(client, cli.namespace)
         assert len(before) == 1
+        for verb in ("create", "apply"):
+            said = await cli.run(verb, "-f", cli.spec("1"), code=1)
+            assert f"SeldonDeployment is '{cli.key}': it is there and not Milepost's: `milepost model adopt`" in said
 
         said = await cli.run("adopt", cli.key, "--dry-run")
         document = yaml.safe_load(said)

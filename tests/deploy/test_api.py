@@ -18,7 +18,7 @@ from milepost.auth import KubernetesAuth
 from milepost.kube import KubeClient, resource_path
 from milepost.settings import load
 from tests.deploy.http_caller import Http, done
-from tests.deploy.test_operations import Cli, model_namespace, routes
+from tests.deploy.test_operations import Cli, model_namespace, old_address, routes
 from tests.parts.asgi import serve
 from tests.parts.kubernetes import ControlPlane
 from tests.parts.objects import RBAC, create, grant
@@ -138,6 +138,13 @@ async def test_a_rollout_and_a_migration_are_driven_over_http_and_told_as_they_h
 
         split = {"action": "split", "old": {"service": "old", "port": 80}, "split": {"percent": 30}}
         await owner.ask("POST", f"{path}/migrate", {"action": "split"}, status=422)
+        lost = await owner.ask("POST", f"{path}/migrate", split, status=422)
+        assert (lost["faults"][0]["field"], lost["faults"][0]["value"]) == ("migration.old.service", "old:80")
+        await old_address(client, cli.namespace)
+        elsewhere = {**split, "old": {"service": "old", "port": 81}}
+        lost = await owner.ask("POST", f"{path}/migrate", elsewhere, status=422)
+        assert "no such port, only 80" in lost["detail"]
+        assert await routes(client, cli.namespace) == {"mnist": "mnist-r2"}
         await done(owner, "POST", f"{path}/migrate", split)
         assert await routes(client, cli.namespace) == {"mnist": "old", "mnist-canary": "mnist-r2"}
         await owner.ask("POST", f"{path}/migrate", {"action": "finish"}, status=422)
