@@ -204,7 +204,9 @@ class _Run:
         moved = rollout.advance(record, now=now, verdict=verdict)
         if moved != record:
             # The edit is done on the record as it is then; a pause that came in between wins.
-            await self._change(lambda found: rollout.advance(found, now=now, verdict=verdict))
+            changed = await self._change(lambda found: rollout.advance(found, now=now, verdict=verdict))
+            if line := rollout.told(record, changed):
+                self._say(changed, line)
             return None
         await self.owner.sleep(min(max(due.at - now, 0.05), self.owner.settings.poll))
         return None

@@ -89,7 +89,7 @@ def _changes(before: Any, after: Any, path: str = "") -> Iterator[Change]:
     elif isinstance(after, Mapping) and before is None and after:
         for key, value in after.items():
             yield from _changes(None, value, f"{path}.{key}" if path else str(key))
-    else:
+    elif before is not None or after not in ({}, []):
         yield Change(path, before, after)
 
 

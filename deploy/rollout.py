@@ -81,6 +81,15 @@ def advance(record: Record, *, now: float, verdict: Verdict | None = None) -> Re
     return _judged(_noted(record, rollout, verdict, now), rollout, verdict, now)
 
 
+def told(before: Record, after: Record) -> str:
+    """Return what an `advance` from one to the other did, as one line."""
+    lines = [f"{entry.verb}: {entry.detail}" for entry in after.audit[len(before.audit) :]]
+    progress = after.rollout
+    if not lines and progress is not None and progress.step >= 0 and progress.held_from:
+        lines = [f"step {progress.step + 1} of {len(progress.plan.steps)}: held for {_hold_s(progress):g} s"]
+    return "; ".join(lines)
+
+
 def _judged(record: Record, rollout: Rollout, verdict: Verdict, now: float) -> Record:
     over = rollout.held_from + _hold_s(rollout)
     if verdict.result == "fail":

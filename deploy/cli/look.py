@@ -77,6 +77,9 @@ def status(key: str, output: str) -> Body:
                     click.echo(f"{field}: {found[field]}")
         columns = ("role", "predictor", "revision", "wanted", "available", "endpoints", "service", "unready")
         show(found, output, found["tracks"], columns)
+        if output == "table":
+            for step in found["left"]:
+                click.echo(f"left: {step}")
 
     return body
 

@@ -83,3 +83,16 @@ def test_a_paused_rollout_moves_only_when_somebody_resumes_it() -> None:
 def test_percentages_that_do_not_rise_are_refused() -> None:
     with pytest.raises(Refused, match="rise"):
         rollout.canary((50, 10), 60)
+
+
+def test_each_advance_is_told_in_one_line() -> None:
+    record = begun(judged=False)
+    lines = []
+    for now in (161, 162, 222):
+        moved = rollout.advance(record, now=now)
+        lines.append(rollout.told(record, moved))
+        record = moved
+    assert lines == ["step: 2 of 2 at 100 %", "step 2 of 2: held for 60 s", "promote: revision 2 as predictor r2"]
+    failed = rollout.advance(begun(), now=101, verdict=Verdict("fail", "12 % of its requests fail"))
+    assert rollout.told(begun(), failed) == "abort: 12 % of its requests fail"
+    assert rollout.told(record, record) == ""
