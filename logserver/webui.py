@@ -105,6 +105,7 @@ async def _pass_on(request: Request, url: str, name: str, settings: UiSettings) 
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Problem(502, f"the {name} does not answer: {error}", slug="neighbour-unavailable") from error
+        stack.callback(answer.close)  # half read, when the client is gone before its end
         return _PassedOn(answer, stack.pop_all())
 
 

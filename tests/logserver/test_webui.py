@@ -1,5 +1,7 @@
 """The web UI's files and its neighbours are served from one address."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -92,6 +94,29 @@ async def test_a_path_stays_a_path() -> None:
     async with neighbour() as platform, ui(UiSettings(platform_url=platform)) as (session, url):
         answer = await session.get(f"{url}/platform/api/v1/models%3Fnamespace=a")
         assert answer.status == 404
+
+
+async def test_who_leaves_in_the_midst_of_an_answer_ends_it_at_the_neighbour_too() -> None:
+    ended = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(b"data: 1\n\n")
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    app = web.Application()
+    app.router.add_get("/api/v1/watch", endless)
+    async with TestServer(app) as server, ui(UiSettings(platform_url=str(server.make_url("")))) as (session, url):
+        async with session.get(f"{url}/platform/api/v1/watch") as response:
+            assert await response.content.readany()
+            response.close()
+        await asyncio.wait_for(ended.wait(), timeout=10)
+    gc.collect()  # an answer that was not closed warns when it is collected, and a warning fails the test
 
 
 @pytest.mark.parametrize(
