@@ -48,6 +48,13 @@ def test_no_page_has_a_fault_that_axe_finds(page: Page, feed: Feed, server: ApiS
     page.run("document.querySelector('.menu summary').click()")
     page.one(".menu[open] fieldset")
     assert violations(page, axe) == []
+    page.run(
+        "const range = document.querySelector('select[aria-label=\"Time range\"]'); range.value = 'other';"
+        "range.dispatchEvent(new Event('change'))"
+    )
+    page.one("dialog#range[open]")
+    assert violations(page, axe) == []
+    page.press(Keys.ESCAPE)
     page.press("?")
     page.one("dialog#help[open]")
     assert violations(page, axe) == []

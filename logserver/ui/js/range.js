@@ -9,7 +9,7 @@ export function askedRange(start, end) {
   const from = input("from", "From", start), to = input("to", "To", end);
   const order = () => to.setCustomValidity(from.value && to.value && from.value >= to.value ? "The end must be after the start." : "");
   const dialog = el("dialog", { id: "range", "aria-labelledby": "range-title" },
-    el("form", { method: "dialog", oninput: order }, el("h2", { id: "range-title" }, "From when to when?"),
+    el("form", { method: "dialog", oninput: order }, el("h2", { id: "range-title" }, "Time range"),
       el("label", {}, "From ", from), el("label", {}, "To ", to),
       el("menu", {}, el("button", { value: "", formnovalidate: true, type: "button", onclick: () => dialog.close("") }, "Cancel"), el("button", { value: "use", class: "primary" }, "Search"))));
   document.body.append(dialog);
