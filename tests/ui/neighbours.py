@@ -136,9 +136,9 @@ class Neighbours:
         return {"name": MODEL, "namespace": self.namespace, "image": f"{IMAGE}:{version}", "replicas": replicas,
                 "drainSeconds": 1, "graceSeconds": 5}  # fmt: skip
 
-    def pods(self) -> list[str]:
-        """Return the names of the model's pods."""
-        return sorted(pod["metadata"]["name"] for pod in self.run(_pods(self.client, self.namespace)))
+    def pods(self, model: str = MODEL) -> list[str]:
+        """Return the names of a model's pods."""
+        return sorted(pod["metadata"]["name"] for pod in self.run(_pods(self.client, self.namespace, model)))
 
     def crash(self, pod: str) -> None:
         """Let a pod of the model look as if its server needs instructions that its node does not have."""
@@ -280,11 +280,11 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _pods(client: KubeClient, namespace: str) -> list[Object]:
+async def _pods(client: KubeClient, namespace: str, model: str) -> list[Object]:
     raw = await client.request(
         "GET",
         resource_path("", "v1", "pods", namespace=namespace),
-        params={"labelSelector": f"seldon-deployment-id={MODEL}"},
+        params={"labelSelector": f"seldon-deployment-id={model}"},
     )
     return list(msgspec.json.decode(raw)["items"])
 

@@ -1,8 +1,8 @@
 """The pictures of the documentation, 1400 by 900 pixels, light and dark.
 
-`python -m tests.ui.pictures --url URL` takes the logs, an open traceback, the live tail and the list of models from a
-running `milepost demo`. `python -m tests.ui.pictures --model` starts the tests' cluster, the exporter and the platform,
-lets a model work for some minutes, rolls out and restarts, and takes its page.
+`python -m tests.ui.pictures --url URL` takes the logs, an open traceback and the live tail from a running `milepost
+demo`. `python -m tests.ui.pictures --model` starts the tests' cluster, the exporter and the platform, lets some models
+work for some minutes, rolls one out and lets another one crash, and takes the list of models and the page of one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from tests.ui.served import Feed, served
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 THEMES = {"light": "", "dark": "-dark"}
+OTHERS = {"iris-classifier": "1.4.0", "ranker": "7.2.1", "churn": "2.0.3"}
+CRASHING = "iris-classifier"
 TRACEBACK = (
     'Traceback (most recent call last):\n  File "/microservice/Fraud.py", line 51, in predict\n'
     "    return self._model.predict_proba(X)\nValueError: X has 3 features, but 4 are expected"
@@ -33,10 +35,10 @@ TRACEBACK = (
 @click.command()
 @click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the demo answers.")
 @click.option("--out", type=click.Path(path_type=Path), default=PICTURES, show_default=True, help="The folder.")
-@click.option("--model", is_flag=True, help="The page of a model, on the tests' own cluster.")
+@click.option("--model", is_flag=True, help="Models and the page of one, on the tests' own cluster.")
 @click.option("--seconds", default=150, show_default=True, help="How long that model works before its picture.")
 def pictures(*, url: str, out: Path, model: bool, seconds: int) -> None:
-    """Save models, logs and live, or model, each light and dark."""
+    """Save logs and live, or models and model, each light and dark."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, driving(chromium(click.echo), Path(folder) / "profile") as driver:
         if model:
@@ -47,9 +49,6 @@ def pictures(*, url: str, out: Path, model: bool, seconds: int) -> None:
 
 
 def _of_the_demo(page: Page, out: Path, suffix: str) -> None:
-    page.open("#/models")
-    page.one("tbody tr")
-    _save(page, out / f"models{suffix}.png")
     page.open("#/logs?since=5m&text=Traceback")
     page.one(".lines .row .message")
     page.press("G", "k", "k", "k", Keys.ENTER)
@@ -67,16 +66,28 @@ def _of_a_model(folder: Path, driver: object, out: Path, seconds: int) -> None:
         with neighbours(cluster, folder / "neighbours") as around, opened_store(folder / "store") as store:
             settings = UiSettings(exporter_url=around.exporter_url, platform_url=around.platform_url)
             with served(store, ui=settings) as server:
+                _deploy_others(around)
                 _work(around, Feed(store), seconds)
                 page = Page(driver, server.url)  # type: ignore[arg-type]
                 page.driver.get(f"{page.url}/ui/icon.svg")
                 page.run("sessionStorage.setItem('milepost-token', arguments[0])", around.owner)
                 for theme, suffix in THEMES.items():
-                    _themed(page, theme).open(f"#/models/{around.namespace}/{MODEL}?since=5m")
+                    _themed(page, theme).open("#/models")
+                    page.until(lambda: "132" in page.one("tbody tr").text, "nothing says why it crashes")
+                    _save(page, out / f"models{suffix}.png")
+                    page.open(f"#/models/{around.namespace}/{MODEL}?since=5m")
                     page.until(lambda: page.all("[data-figure='GPU cards used'] path"), "no figures")
                     _save(page, out / f"model{suffix}.png")
     finally:
         cluster.stop()
+
+
+def _deploy_others(around: Neighbours) -> None:
+    for replicas, (name, version) in enumerate(OTHERS.items(), 1):
+        spec = {**around.spec(version, replicas), "name": name}
+        around.ask("PUT", f"models/{around.namespace}/{name}", spec)
+    (pod,) = around.pods(CRASHING)
+    around.crash(pod)
 
 
 def _work(around: Neighbours, feed: Feed, seconds: int) -> None:
