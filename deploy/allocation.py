@@ -7,7 +7,7 @@ these is admitted by the API server and fails on the node, or is silently not se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +105,7 @@ def broken(asked: Asked) -> Iterator[Rule]:
         yield from (rule for rule in RULES if rule.broken(asked))
 
 
-def refusals(pods: Iterator[tuple[str, Body, Body]], cluster: Cluster) -> Iterator[Refusal]:
+def refusals(pods: Iterable[tuple[str, Body, Body]], cluster: Cluster) -> Iterator[Refusal]:
     """Yield what breaks a rule in these (field, pod template metadata, PodSpec)."""
     for field, metadata, pod in pods:
         for name, value in metadata.get("annotations", {}).items():

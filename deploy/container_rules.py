@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from deploy import allocation, gpu
 from deploy.errors import Refusal
 from deploy.frameworks import SERVERS, implementation_of
 from deploy.grammar import is_data_key, is_dns_name, is_image, quantity
+from deploy.rendered import Body
 from deploy.settings import Cluster
 from deploy.spec import Gpu, Resources, Serving, Storage
 
@@ -25,6 +26,7 @@ REMOTES = ("gs", "s3", "azure")
 """Schemes that may also be written as rclone does, `gs:bucket/path`."""
 WITHOUT_HOST = ("file", "hdfs")
 STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
+GPU_PREFIX = "tencent.com/"
 FEATURES_MAX = 16
 _URI = re.compile(r"(?P<scheme>[a-z0-9]+):(?P<slashes>//)?(?P<host>[^/\s]*)(?P<path>\S*)")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -79,7 +81,7 @@ def resource_refusals(field: str, resources: Resources) -> Iterator[Refusal]:
     """Yield what the API server would refuse in requests and limits, and GPU units, which are written as `gpu`."""
     for half, values in (("requests", resources.requests), ("limits", resources.limits)):
         for name, value in values.items():
-            if name.startswith("tencent.com/"):
+            if name.startswith(GPU_PREFIX):
                 yield Refusal(f"{field}.{half}[{name}]", value, "GPU shares and cards are written as `gpu`")
             elif name not in STANDARD_RESOURCES and not _exclusive(name):
                 known = f"{', '.join(STANDARD_RESOURCES)}, or a device plugin's as in nvidia.com/gpu"
@@ -183,6 +185,30 @@ def _features(path: str, serving: Serving, _: Cluster) -> Iterator[Refusal]:
             yield Refusal(f"{path}cpuFeatures", feature, rule)
     if len(features) > FEATURES_MAX:
         yield Refusal(f"{path}cpuFeatures", len(features), f"at most {FEATURES_MAX} features")
+
+
+def pod_refusals(pods: Iterable[tuple[str, Body, Body]]) -> Iterator[Refusal]:
+    """Yield what is wrong with the containers of rendered pods, for a patch may have made anything of them."""
+    for field, _, pod in pods:
+        for kind in ("initContainers", "containers"):
+            for index, container in enumerate(pod.get(kind) or []):
+                yield from _rendered(f"{field}.spec.{kind}[{index}]", container)
+
+
+def _rendered(field: str, container: Body) -> Iterator[Refusal]:
+    image = container.get("image")
+    if image and not is_image(str(image)):
+        yield Refusal(f"{field}.image", image, "it is no reference to an image")
+    block = container.get("resources") or {}
+    requests, limits = (
+        {name: str(value) for name, value in (block.get(half) or {}).items() if not name.startswith(GPU_PREFIX)}
+        for half in ("requests", "limits")
+    )
+    yield from resource_refusals(f"{field}.resources", Resources(requests=requests, limits=limits))
+    places = Counter(mount.get("mountPath") for mount in container.get("volumeMounts") or [])
+    for place, count in places.items():
+        if count > 1:
+            yield Refusal(f"{field}.volumeMounts", place, f"{count} volumes would be mounted there")
 
 
 CONTAINER_RULES: Mapping[str, ContainerRule] = MappingProxyType(

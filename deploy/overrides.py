@@ -64,8 +64,9 @@ def apply_overrides(objects: Iterable[KubeObject], overrides: Iterable[Override]
 def _patch(item: KubeObject, override: Override, field: str) -> KubeObject:
     _refuse_fixed(override.patch, FIXED, field, "a patch cannot move an object")
     body = _merged(item.body, override, field)
-    labels = (body.get("metadata") or {}).get("labels") or {}
-    if any(labels.get(key) != value for key, value in MANAGED_BY.items()):
+    metadata = body.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if not isinstance(labels, dict) or any(labels.get(key) != value for key, value in MANAGED_BY.items()):
         rule = f"the labels {MANAGED_BY} must stay: the platform finds its objects by them"
         raise Refused([Refusal(f"{field}.metadata.labels", labels, rule)])
     if item.kind in ROUTES and list(_backends(body)) != list(_backends(item.body)):

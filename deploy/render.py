@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from deploy import allocation, rules, webhook
+from deploy import allocation, rules, shape, webhook
+from deploy.container_rules import pod_refusals
 from deploy.errors import Refusal, Refused
 from deploy.extras import extras
 from deploy.overrides import apply_overrides
-from deploy.rendered import KubeObject
+from deploy.rendered import Body, KubeObject
 from deploy.route import gateway, nginx
 from deploy.route.plan import Route, external_objects, route_of
 from deploy.route.rules import release_refusals
@@ -53,11 +54,18 @@ def render(
 
 
 def object_refusals(objects: tuple[KubeObject, ...], cluster: Cluster) -> Iterator[Refusal]:
-    """Yield what Seldon's webhook or GpuManager would refuse in these objects."""
+    """Yield what Seldon's webhook, GpuManager or the API server would refuse in these objects."""
     for item in objects:
         if item.kind == "SeldonDeployment":
-            yield from webhook.refusals(item.body)
-            yield from allocation.refusals(webhook.pods(item.body), cluster)
+            # The rules read the object by its shape, so they are asked only where it has it.
+            yield from tuple(shape.refusals(item.body)) or _rules_of(item.body, cluster)
+
+
+def _rules_of(body: Body, cluster: Cluster) -> Iterator[Refusal]:
+    pods = tuple(webhook.pods(body))
+    yield from webhook.refusals(body)
+    yield from allocation.refusals(pods, cluster)
+    yield from pod_refusals(pods)
 
 
 def _spec_refusals(release: Release, cluster: Cluster) -> Iterator[Refusal]:

@@ -1,5 +1,6 @@
 """Patches: the laws of merge and difference, and what a patch over rendered objects may not do."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from deploy import shape
 from deploy.errors import Refused
 from deploy.patch import PatchError, difference, merge
 from deploy.render import render
@@ -75,6 +77,13 @@ def spec(*overrides: Override, **fields: Any) -> ModelSpec:
     return ModelSpec(overrides=overrides, **(base | fields))
 
 
+CONTAINER = "spec.predictors[0].componentSpecs[0].spec.containers[0]"
+
+
+def of_container(**fields: Any) -> Override:
+    return Override(kind="Predictor", patch={"componentSpecs": {"0": {"spec": {"containers": {"m": fields}}}}})
+
+
 REFUSED: list[tuple[Override, str, str]] = [
     (Override(kind="Ingress", patch={"metadata": {"name": "x"}}), "overrides[0].patch.metadata.name", "move"),
     (Override(kind="Ingress", patch={"metadata": {"namespace": "x"}}), "overrides[0].patch.metadata.namespace", "move"),
@@ -89,7 +98,20 @@ REFUSED: list[tuple[Override, str, str]] = [
     (Override(kind="Predictor", patch={"graph": {"modelUri": None}}), "spec.predictors[0].graph.modelUri", "needs"),
     (Override(kind="Predictor", patch={"componentSpecs": {"0": {"spec": {"containers": {"m": {"resources": {
      "limits": {"tencent.com/vcuda-core": "150"}, "requests": {"tencent.com/vcuda-core": "150"}}}}}}}}),
-     "spec.predictors[0].componentSpecs[0].spec.containers[0].resources.limits[tencent.com/vcuda-core]", "multiple"),
+     f"{CONTAINER}.resources.limits[tencent.com/vcuda-core]", "multiple"),
+    (of_container(resources={"requests": {"memory": "2Gi"}, "limits": {"memory": 1}}),
+     f"{CONTAINER}.resources.requests[memory]", "more than its limit"),
+    (of_container(resources={"limits": {"mem": "1Gi"}}), f"{CONTAINER}.resources.limits[mem]", "no such resource"),
+    (of_container(image="A B"), f"{CONTAINER}.image", "no reference"),
+    (of_container(volumeMounts=[{"name": "a", "mountPath": "/x"}, {"name": "b", "mountPath": "/x"}]),
+     f"{CONTAINER}.volumeMounts", "2 volumes"),
+    (of_container(resources="x"), f"{CONTAINER}.resources", "expected `object`, got `str`"),
+    (of_container(env=[{"value": "x"}]), f"{CONTAINER}.env[0].name", "missing"),
+    (Override(kind="Predictor", patch={"graph": 1}), "spec.predictors[0].graph", "expected `object`, got `int`"),
+    (Override(kind="Predictor", patch={"annotations": {"a": 1}}), "spec.predictors[0].annotations[a]", "in quotes"),
+    (Override(kind="SeldonDeployment", patch={"spec": {"predictors": [{"name": "default", "graph": {"name": "m"},
+     "componentSpecs": None}]}}), "spec.predictors[0].componentSpecs", "got `null`"),
+    (Override(kind="SeldonDeployment", patch={"metadata": 1}), "overrides[0].patch.metadata.labels", "finds"),
 ]  # fmt: skip
 
 
@@ -100,6 +122,26 @@ def test_a_patch_is_checked_like_a_spec(row: tuple[Override, str, str]) -> None:
         render(spec(override), Cluster())
     (found,) = [item for item in caught.value.refusals if item.field == field]
     assert text in found.rule
+
+
+PARTS = ["spec", "metadata", "graph", "componentSpecs", "containers", "resources", "limits", "env", "name", "0", "m"]
+PATCHES: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([None, 1, "x", True, [], {}, [1], ["x"], [{}], [[]], {"a": 1}]),
+    lambda inner: st.dictionaries(st.sampled_from(PARTS), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(["Predictor", "SeldonDeployment", "Ingress", "NetworkPolicy"]), st.lists(st.sampled_from(PARTS)),
+       PATCHES)  # fmt: skip
+def test_any_patch_is_rendered_or_refused(kind: str, path: list[str], leaf: Any) -> None:
+    for key in reversed(path):
+        leaf = {key: leaf}
+    assume(isinstance(leaf, dict))
+    with contextlib.suppress(Refused):
+        for item in render(spec(Override(kind=kind, patch=leaf)), Cluster()):
+            assert list(shape.refusals(item.body)) == [] or item.kind != "SeldonDeployment"
 
 
 def test_a_predictor_patch_follows_its_own_track() -> None:
