@@ -102,6 +102,16 @@ async def test_a_page_comes_in_the_format_asked_for(api: ApiServer) -> None:
     assert colored == "\x1b[31mline 20\x1b[0m\n"
 
 
+async def test_plain_text_says_that_a_limit_nobody_chose_ended_it(api: ApiServer, lines_store: EmbeddedStore) -> None:
+    lines_store.insert("lines", line_rows({"message": f"m{number}"} for number in range(101)))
+    *lines, note = (await get(api, "/api/v1/logs", {"format": "text"})).splitlines()
+    assert lines == [f"m{number}" for number in range(1, 101)]
+    words, _, cursor = note.rpartition("cursor=")
+    assert words.startswith("# milepost: there are more lines than the default limit")
+    assert await get(api, "/api/v1/logs", {"format": "text", "cursor": cursor}) == "m0\n"
+    assert "milepost" not in await get(api, "/api/v1/logs", {"format": "text", "limit": 100})
+
+
 @pytest.mark.usefixtures("store")
 async def test_a_model_has_its_own_address(api: ApiServer) -> None:
     assert len((await get(api, "/api/v1/models/sales/iris/logs"))["lines"]) == 10
@@ -111,30 +121,42 @@ async def test_a_model_has_its_own_address(api: ApiServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "params", "said"),
+    ("path", "params", "parameter", "said"),
     [
-        ("logs", {"namspace": "x"}, "namspace"),
-        ("logs", {"level": "eror"}, "trace, debug, info"),
-        ("logs", {"limit": "0"}, "limit"),
-        ("logs", {"limit": "999999"}, "query.lines_max"),
-        ("logs", {"start": "soon"}, "start"),
-        ("logs", {"start": "1h", "since": "1h"}, "not both"),
-        ("logs", {"regex": "a("}, "regex"),
-        ("logs", {"cursor": "zzz"}, "cursor"),
-        ("logs", {"tz": "Mars"}, "tz"),
-        ("logs/context", {"id": "nope"}, "cursor"),
-        ("logs/tail", {"cursor": "x"}, "cursor"),
-        ("logs/tail", {"until": "AgRsb2dzAQAB"}, "until"),
-        ("histogram", {"step": "1ms", "start": "2d", "end": "1d"}, "query.buckets_max"),
-        ("histogram", {"step": "x"}, "step"),
+        ("logs", {"namspace": "x"}, "namspace", "there are color, container, cursor"),
+        ("stats", {"since": "1h"}, "since", "there is none"),
+        ("logs", {"level": "eror"}, "level", "'eror' is not a level; there are trace, debug, info"),
+        ("logs", {"limit": "0"}, "limit", "'0': Input should be greater than or equal to 1"),
+        ("logs", {"limit": "999999"}, "limit", "999999 is more than 10000, the bound of query.lines_max"),
+        ("logs", {"direction": "up"}, "direction", "'up': Input should be 'backward' or 'forward'"),
+        ("logs", {"start": "soon"}, "start", "'soon' is not a time; write RFC 3339"),
+        ("logs", {"start": "1h", "since": "1h"}, "start", "not both"),
+        ("logs", {"regex": "a("}, "regex", "'a(' is not an RE2 expression: missing )"),
+        ("logs", {"cursor": "zzz"}, "cursor", "'zzz' is another kind of cursor"),
+        ("logs", {"tz": "Mars"}, "tz", "'Mars' is not an IANA time zone"),
+        ("logs", {"pod": "x" * 5000}, "pod", "longer than 4096"),
+        ("logs/context", {"id": "nope"}, "id", "'nope' is another kind of cursor"),
+        ("logs/context", {}, "id", "Field required"),
+        ("logs/tail", {"cursor": "x"}, "cursor", "'x' is"),
+        ("logs/tail", {"until": "AgRsb2dzAQAB"}, "until", "it needs a cursor"),
+        ("histogram", {"by": "colour"}, "by", "'colour': Input should be 'namespace', 'model'"),
+        ("histogram", {"step": "1ms", "start": "2d", "end": "1d"}, "step", "query.buckets_max"),
+        ("histogram", {"step": "x"}, "step", "'x' is not a duration"),
+        ("export", {"compression": "rar"}, "compression", "'rar': Input should be 'none', 'gzip' or 'zstd'"),
+        ("rejects", {"cursor": "x"}, "cursor", "'x' is"),
+        ("namespaces/n/pods/p/log", {"tailLines": "-1"}, "tailLines", "'-1': Input should be greater"),
+        ("namespaces/n/pods/p/log", {"follow": "maybe"}, "follow", "'maybe': Input should be a valid boolean"),
     ],
 )
-async def test_a_problem_names_the_parameter(api: ApiServer, path: str, params: Params, said: str) -> None:
+async def test_a_problem_names_the_parameter_the_value_and_what_is_allowed(
+    api: ApiServer, path: str, params: Params, parameter: str, said: str
+) -> None:
     async with api.http.get(f"/api/v1/{path}", params=params) as response:
         problem = json.loads(await response.text())
         assert (response.status, response.content_type) == (422, "application/problem+json")
-    assert said in json.dumps(problem)
-    assert problem["status"] == 422
+    assert problem["parameter"] == parameter
+    assert said in problem["detail"]
+    assert (problem["status"], problem["instance"]) == (422, f"/api/v1/{path}")
 
 
 async def test_context_follows_the_file(api: ApiServer, store: EmbeddedStore) -> None:
@@ -351,6 +373,13 @@ async def test_a_query_whose_client_leaves_is_cancelled(api: ApiServer, lines_st
     started = asyncio.get_running_loop().time()
     await asyncio.gather(*(api.reader.rows("SELECT 1 AS one") for _ in range(9)))
     assert asyncio.get_running_loop().time() - started < 5
+
+
+async def test_an_answer_out_of_time_says_the_limit_with_its_setting(store: EmbeddedStore) -> None:
+    async with api_server(store, query=QuerySettings(running_max=3, time_max=Seconds(1e-9))) as api:
+        for path in ("logs", "export"):
+            problem = await get(api, f"/api/v1/{path}", status=504)
+            assert problem["detail"].startswith("this takes longer than query.time_max=")
 
 
 async def test_a_chart_of_more_rows_than_a_query_may_return_is_refused(store: EmbeddedStore) -> None:
