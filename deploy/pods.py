@@ -98,7 +98,8 @@ def log_hints(hints: LogHints | None) -> dict[str, str]:
     prefix = "co.elastic.logs"
     rendered = {f"{prefix}/enabled": str(hints.enabled).lower()}
     if hints.json:
-        rendered |= {f"{prefix}/json.keys_under_root": "true", f"{prefix}/json.add_error_key": "true"}
+        # An empty target of filestream's ndjson parser is the root of the document.
+        rendered |= {f"{prefix}/json.target": "", f"{prefix}/json.add_error_key": "true"}
     if hints.multiline_pattern:
         rendered |= {
             f"{prefix}/multiline.type": "pattern",

@@ -1,6 +1,8 @@
 """What a release renders to: golden files, and properties that hold for every one of them."""
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +10,11 @@ import yaml
 
 from deploy.extras import network_policy
 from deploy.frameworks import SERVERS
+from deploy.pods import log_hints
 from deploy.render import render
 from deploy.rendered import KubeObject, to_yaml
 from deploy.settings import Cluster
-from deploy.spec import ModelSpec, Network, Release, RouteSpec
+from deploy.spec import LogHints, ModelSpec, Network, Release, RouteSpec
 from tests.deploy.golden_cases import Case, cases
 
 CASES = cases()
@@ -106,6 +109,13 @@ def _predictor(release: Release | ModelSpec) -> dict[str, Any]:
     rendered: KubeObject = render(release, Cluster())[0]
     predictor: dict[str, Any] = rendered.body["spec"]["predictors"][0]
     return predictor
+
+
+def test_the_log_hints_are_those_that_the_documentation_of_filebeat_shows() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "filebeat.md").read_text()
+    shown = set(re.findall(r"co\.elastic\.logs/[a-z_.]+", page))
+    hints = log_hints(LogHints(json=True, multiline_pattern="^T"))
+    assert {name for name in hints if not name.endswith(("/enabled", ".type"))} <= shown
 
 
 def test_the_network_policy_admits_the_namespaces_that_are_set_and_no_others() -> None:
