@@ -24,7 +24,7 @@ class PlatformProcess:
             "AUTH_MODE": "kubernetes",
             "OPERATIONS_POLL": "200ms",
             "OPERATIONS_ROUTE_SETTLE": "1s",
-            "LOCK_DURATION": "2s",
+            "LOCK_DURATION": "6s",
             "PLATFORM_PORT": str(self.port),
             **(settings or {}),
         }

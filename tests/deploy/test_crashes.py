@@ -20,15 +20,14 @@ import pytest
 from deploy import edits
 from deploy.journal import Deed
 from deploy.operate import Platform
-from deploy.record import Record
+from deploy.record import Record, RolloutPlan
 from deploy.rollout import canary
 from deploy.session import GROUPS, platform_of
-from deploy.spec import External, ModelSpec, Split
-from milepost.kube import KubeClient, KubeError, resource_path
+from deploy.spec import External, ModelSpec, Shadow, Split
+from milepost.kube import KubeClient, resource_path
 from milepost.settings import load
-from tests.deploy.test_operations import model_namespace, routes
+from tests.deploy.test_operations import break_lock, model_namespace, old_address, routes
 from tests.parts.kubernetes import ControlPlane
-from tests.parts.objects import create
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 ENV = {
@@ -74,21 +73,28 @@ class Model:
     namespace: str
     session: aiohttp.ClientSession
     wish: str = ""
+    written: Callable[[Record], bool] = lambda _: False
 
     def spec(self, version: str) -> ModelSpec:
         return ModelSpec(
             name="mnist", namespace=self.namespace, image=f"registry.example/mnist:{version}", drain_seconds=0
         )
 
-    async def does(self, wish: str, edit: Edit, *, serving: bool = True) -> int:
-        """Do an operation under this id, death after death; return how often it died."""
+    async def does(
+        self, wish: str, edit: Edit, *, serving: bool = True, written: Callable[[Record], bool] | None = None
+    ) -> int:
+        """Do an operation under this id, death after death; return how often it died.
+
+        `written` says whether the wish is in the record already; by itself, when the operation has its id.
+        """
         self.wish = wish
+        self.written = written or (lambda record: record.operation is not None and record.operation.id == wish)
         for deaths in range(DEATHS_MAX):
             platform = self._platform(Mortal(self.client, deaths // 2 + 1, sent=bool(deaths % 2)))
             try:
                 await self._act(platform, edit)
             except Died:
-                await self._break_lock()
+                await break_lock(self.client, self.namespace)
                 if serving:
                     await self._routes_answer()
                 continue
@@ -98,7 +104,7 @@ class Model:
     async def _act(self, platform: Platform, edit: Edit) -> None:
         """Write the wish down, unless an earlier process did, and carry it out."""
         record = (await platform.store.load(self.namespace, "mnist")).record
-        if record.operation is None or record.operation.id != self.wish:
+        if not self.written(record):
             deed = Deed("ada", 1000.0, id=self.wish)
             await platform.submit(self.namespace, "mnist", lambda found: edit(found, deed))
         await platform.converge(self.namespace, "mnist")
@@ -106,14 +112,6 @@ class Model:
     def _platform(self, client: KubeClient) -> Platform:
         settings = load(GROUPS, flags={}, env=ENV, file=None)
         return platform_of(settings, client, self.session, author="ada")
-
-    async def _break_lock(self) -> None:
-        """Let the lock of the dead run out at once; `test_lock` shows that it does by itself."""
-        path = resource_path(
-            "coordination.k8s.io", "v1", "leases", namespace=self.namespace, name="milepost-model-mnist"
-        )
-        with contextlib.suppress(KubeError):  # It may have died before it had the lock.
-            await self.client.request("DELETE", path)
 
     async def _routes_answer(self) -> None:
         raw = await self.client.request(
@@ -156,10 +154,32 @@ async def test_whatever_an_operation_was_at_when_it_died_the_next_process_ends_i
         assert sum(deaths.values()) >= 30, deaths
 
 
+async def test_neither_does_a_death_leave_a_restart_an_abort_a_switch_or_a_shadow_undone(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    async with mortal_model(cluster, tmp_path) as model:
+        one, two, three = model.spec("1"), model.spec("2"), model.spec("3")
+        held = RolloutPlan(canary((30,), 0.0).steps, judged=False, auto_promote=False)
+        copied = Shadow(image="registry.example/mnist:shadow")
+        await model.does("create", lambda record, deed: edits.apply(record, one, deed))
+        deaths = {"restart": await model.does("restart", edits.restart)}
+        deaths["canary"] = await model.does("canary", lambda record, deed: edits.start_rollout(record, two, held, deed))
+        assert await routes(model.client, model.namespace) == {"mnist": "mnist-default", "mnist-canary": "mnist-r2"}
+        deaths["abort"] = await model.does("abort", edits.abort, written=lambda record: record.rollout is None)
+        assert await routes(model.client, model.namespace) == {"mnist": "mnist-default"}
+        assert [track.predictor for track in (await _record(model)).tracks] == ["default"]
+        deaths["switch"] = await model.does(
+            "switch", lambda record, deed: edits.start_rollout(record, three, RolloutPlan(), deed)
+        )
+        assert [track.predictor for track in (await _record(model)).tracks] == ["r3"]
+        deaths["shadow"] = await model.does("shadow", lambda record, deed: edits.shadow(record, copied, deed))
+        assert await routes(model.client, model.namespace) == {"mnist": "mnist-r3"}
+        assert min(deaths.values()) >= 2, deaths
+
+
 async def _migrated(model: Model) -> int:
     """Move half of the requests here from an old Service and back again, with deaths."""
-    service = {"metadata": {"name": "old"}, "spec": {"ports": [{"port": 80}]}}
-    await create(model.client, resource_path("", "v1", "services", namespace=model.namespace), service)
+    await old_address(model.client, model.namespace)
     old = External(port=80, service="old")
 
     def to(percent: int) -> Edit:

@@ -17,7 +17,7 @@ from milepost.kube import ContentType, KubeClient, resource_path
 from tests.conftest import need
 from tests.deploy.http_caller import Http, done
 from tests.deploy.platform_process import PlatformProcess
-from tests.deploy.test_operations import Cli, model_namespace, routes
+from tests.deploy.test_operations import Cli, model_namespace, old_address, routes
 from tests.parts import kustomize
 from tests.parts.kubernetes import ControlPlane
 from tests.parts.objects import RBAC, create
@@ -99,17 +99,29 @@ async def test_with_its_shipped_role_it_deploys_rolls_out_and_deletes_for_an_ope
         refused = await viewer.ask("PUT", path, spec_of(cli, "1"), status=403)
         assert "viewer-of-tests" in refused["detail"]
         await done(operator, "PUT", path, spec_of(cli, "1"))
-        plan = {"steps": [{"split": {"percent": 50}, "hold_s": 0}], "judged": False}
-        await done(operator, "POST", f"{path}/rollout", {"spec": spec_of(cli, "2"), "plan": plan})
+        plan = {"steps": [{"split": {"percent": 50}, "hold_s": 0}], "judged": False, "auto_promote": False}
+        rollout = {"spec": spec_of(cli, "2"), "plan": plan}
+        await done(operator, "POST", f"{path}/rollout", rollout)
+        for verb in ("pause", "resume", "promote", "abort", "rollback"):
+            await barred(viewer, "POST", f"{path}/{verb}")
+        assert await routes(client, cli.namespace) == {"mnist": "mnist-default", "mnist-canary": "mnist-r2"}
+        await done(operator, "POST", f"{path}/promote")
         assert await routes(client, cli.namespace) == {"mnist": "mnist-r2"}
 
         assert (await viewer.ask("GET", f"{path}/status"))["state"] == "ready"
         assert (await viewer.ask("GET", f"{path}/why"))["findings"] == []
         may = (await viewer.ask("GET", f"{path}/permissions"))["verbs"]
         assert {verb for verb, one in may.items() if one["allowed"]} == {"status", "history", "why", "events", "logs"}
-        for verb in ("restart", "rollback"):
-            assert "viewer-of-tests" in (await viewer.ask("POST", f"{path}/{verb}", status=403))["detail"]
-        await viewer.ask("DELETE", path, status=403)
+        before = (await viewer.ask("GET", f"{path}/history"))["audit"]
+        for verb in ("restart", "rollback", "scale?replicas=2"):
+            await barred(viewer, "POST", f"{path}/{verb}")
+        await barred(viewer, "POST", f"{path}/rollout", {**rollout, "spec": spec_of(cli, "3")})
+        await old_address(client, cli.namespace)
+        split = {"old": {"service": "old", "port": 80}, "split": {"percent": 30}}
+        await barred(viewer, "POST", f"{path}/migrate", split)
+        await barred(viewer, "PUT", f"{path}/shadow", {"image": "registry.example/mnist:3"})
+        await barred(viewer, "DELETE", path)
+        assert (await viewer.ask("GET", f"{path}/history"))["audit"] == before
         await viewer.ask("GET", "/api/v1/models", status=403)
 
         # The platform itself may change nothing: without a caller's rights its own are not enough.
@@ -122,6 +134,12 @@ async def test_with_its_shipped_role_it_deploys_rolls_out_and_deletes_for_an_ope
                     await own.request("DELETE", target)
         await done(operator, "DELETE", path)
         assert await routes(client, cli.namespace) == {}
+
+
+async def barred(viewer: Http, method: str, path: str, document: Any = None) -> None:
+    """Send a change as somebody who may only look; the API server itself names who may not do what."""
+    refused = await viewer.ask(method, path, document, status=403)
+    assert "viewer-of-tests" in refused["detail"], refused
 
 
 async def test_killed_again_and_again_it_goes_on_by_itself_until_what_was_asked_for_is_there(
@@ -145,8 +163,10 @@ async def test_killed_again_and_again_it_goes_on_by_itself_until_what_was_asked_
             platform.start()
             await ended(operator, path)
             assert await routes(client, cli.namespace) == wanted
+            # The job itself ends a moment after the operation, once the lock and the worklist are clean.
+            events = await operator.ask("GET", f"/api/v1/jobs/{job['id']}/events")
             found = await operator.ask("GET", f"/api/v1/jobs/{job['id']}")
-            assert (found["state"], found["verb"]) == ("done", "apply" if method == "PUT" else "rollout")
+            assert (found["state"], found["verb"]) == ("done", "apply" if method == "PUT" else "rollout"), events
             await empty(client)
         assert kills == len(changes)
         history = await operator.ask("GET", f"{path}/history")

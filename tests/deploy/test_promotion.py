@@ -92,7 +92,7 @@ async def test_a_model_comes_to_production_by_promotion_and_approval(cluster: Co
         await ada.run("status", ada.key, "--env", "prod", code=3)
 
         said = await ada.run("apply", "-f", ada.spec("1", more='version: "1"\n'), "--env", "prod", code=1)
-        assert "operation is 'apply': in prod it needs 1 approval(s) by group release" in said
+        assert "operation is 'create': in prod it needs 1 approval(s) by group release" in said
         said = await ada.run("promote-to", "prod", ada.key, "--env", "qa", "--reason", "passed on digits")
         assert "apply from qa revision 1 by ada (passed on digits): waits, 0 of 1 approvals (nobody yet)" in said
         number = proposal_in(said)
@@ -119,7 +119,7 @@ async def test_what_the_policy_refuses_names_field_value_and_rule(cluster: Contr
         assert "Error: replicas is 9: prod allows 4 (limits.replicasMax)" in said
         assert "Error: version is None: prod wants it written in every spec (limits.required)" in said
         said = await bob.run("propose", "-f", bob.spec("1", more=versioned), "--env", "prod", code=1)
-        assert "Error: caller is 'bob': apply in prod is for group nlp-team (who)" in said
+        assert "Error: caller is 'bob': create in prod is for group nlp-team (who)" in said
 
         said = await ada.run("propose", "-f", ada.spec("1", more=versioned), "--env", "prod")
         await bob.run("approve", bob.key, proposal_in(said), "--env", "prod")

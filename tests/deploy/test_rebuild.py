@@ -18,7 +18,7 @@ from deploy.record import Record, RolloutPlan
 from deploy.spec import ModelSpec
 from deploy.specfile import from_document
 from milepost.kube import ContentType, KubeClient, resource_path
-from tests.deploy.test_operations import model_namespace, routes, status
+from tests.deploy.test_operations import break_lock, model_namespace, routes, status
 from tests.parts.kubernetes import ControlPlane
 from tests.parts.objects import create, wait_for
 
@@ -196,10 +196,11 @@ async def test_a_rebuild_fails_with_its_last_words_or_becomes_a_rollout(cluster:
         # Killed while the build runs: whoever converges goes on, and the build is not started a second time.
         await cli.run(*asked, *canary, "--no-wait")
         assert "an image of" in await cli.run("scale", cli.key, "2", code=1)
-        first = await cli.start("converge", cli.key, MILEPOST_LOCK_DURATION="1s")
+        first = await cli.start("converge", cli.key)
         pod = await _pod(client, cli.namespace)
         first.kill()
         await first.communicate()
+        await break_lock(client, cli.namespace)
         await end(client, cli.namespace, phase="Succeeded", code=0, message=DIGEST)
         await cli.run("converge", cli.key)
         assert await _pod(client, cli.namespace) == pod
@@ -212,7 +213,8 @@ async def test_a_rebuild_fails_with_its_last_words_or_becomes_a_rollout(cluster:
 async def test_a_rebuild_can_be_given_up_and_a_template_is_tried_first(cluster: ControlPlane, tmp_path: Path) -> None:
     async with model_namespace(cluster, tmp_path) as (cli, client):
         await cli.run("create", "-f", cli.spec("1"))
-        asked = ("rebuild", cli.key, "--image", "registry.example/mnist:2", "--base", "b", "--commit", "c")
+        image = ("--image", "registry.example/mnist:2", "--base", "b", "--commit", "c")
+        asked = ("rebuild", cli.key, *image, "--unjudged")
         assert "rebuild.template is ''" in await cli.run(*asked, code=1)
         document = yaml.safe_load(TEMPLATE)
         document["spec"]["template"]["spec"]["contaners"] = []
