@@ -18,6 +18,7 @@ import click
 import msgspec
 import yaml
 
+from deploy.cli.completion import complete_key
 from deploy.converge import Progress
 from deploy.errors import Absent, Broken, Busy, PlatformError, Refused, Unavailable
 from deploy.journal import Deed
@@ -101,7 +102,7 @@ def _env(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument that says which model."""
-    return click.argument("key", metavar="NAMESPACE/NAME", callback=_checked_key)(function)
+    return click.argument("key", metavar="NAMESPACE/NAME", callback=_checked_key, shell_complete=complete_key)(function)
 
 
 def _checked_key(_: click.Context, __: click.Parameter, key: str) -> str:
@@ -199,11 +200,12 @@ def exit_code(asked: Record, ended: Record) -> int:
     `EXIT_PAUSED` where a rollout was stopped on its way, and 0 where it came as far as it should."""
     if ended.operation is not None and ended.operation.verb == "revert":
         return 1
-    rolled = asked.rebuild is not None or (asked.rollout is not None and asked.rollout.phase != "paused")
+    building = asked.rebuild is not None and not asked.rebuild.cancelled
+    rolled = building or (asked.rollout is not None and asked.rollout.phase != "paused")
     if ended.rollout is not None:
         return EXIT_PAUSED if rolled and ended.rollout.note != PASSED else 0
     candidate = asked.rollout.candidate if asked.rollout else None
-    built = asked.rebuild is None or ended.stable != asked.stable or ended.proposal is not None
+    built = not building or ended.stable != asked.stable or ended.proposal is not None
     return 0 if built and candidate in (None, ended.stable) else 1
 
 

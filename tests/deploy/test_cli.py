@@ -17,6 +17,7 @@ from deploy.cli.command import exit_code
 from deploy.journal import Deed
 from deploy.rebuild import Ask, rebuild
 from deploy.rebuild import built as image_built
+from deploy.rebuild import cancelled as build_cancelled
 from deploy.record import Record, RolloutPlan
 from deploy.rollout import advance, canary
 from deploy.specfile import from_document
@@ -131,6 +132,7 @@ def built(record: Record) -> Record:
         (building(needed=1), built(building(needed=1)), 0),
         (building(), edits.abort(built(building()), DEED), 1),
         (building(), edits.pause(built(building()), DEED), 7),
+        (edits.abort(building(), DEED), build_cancelled(edits.abort(building(), DEED), now=5.0), 0),
     ],
 )
 def test_the_exit_code_says_how_far_a_rollout_came(asked: Record, ended: Record, code: int) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 import yaml
 
+from deploy.cli.completion import complete_key
+from deploy.cli.look import status
 from milepost.kube import resource_path
 from tests.deploy.test_operations import Cli, model_namespace
 from tests.parts.kubernetes import ControlPlane
@@ -74,3 +77,15 @@ async def test_a_list_needs_the_right_to_list_and_a_selector_that_is_one(cluster
         await grant(client, "blind", [readable], namespace=cli.namespace)
         blind = Cli(cluster.kubeconfig("blind", ()), tmp_path, cli.namespace)
         assert "cannot list resource" in await blind.run("list", "-n", cli.namespace, code=1)
+
+        async def completed(typed: str, kubeconfig: Path | None = None) -> list[str]:
+            ctx = click.Context(status, info_name="status")
+            ctx.params = {"kube_config": str(kubeconfig or cluster.kubeconfig())}
+            found = await asyncio.to_thread(complete_key, ctx, status.params[0], typed)
+            return [item.value for item in found]
+
+        assert await completed(f"{cli.namespace}/") == [f"{cli.namespace}/m{number}" for number in range(3)]
+        assert await completed(f"{cli.namespace}/m2") == [f"{cli.namespace}/m2"]
+        assert f"{cli.namespace}/m0" in await completed(cli.namespace[:4])
+        assert await completed(f"{cli.namespace}/", cluster.kubeconfig("blind", ())) == []
+        assert await completed(cli.namespace, tmp_path / "nowhere") == []
