@@ -145,3 +145,11 @@ def test_the_models_filter_and_order_are_in_the_address(page: Page, feed: Feed) 
     assert page.all("th[aria-sort=descending]")[0].text.startswith("Lines in 24 h")
     page.one("input[type=search]").send_keys("nothing")
     assert page.one(".page > .empty").text == "No model has this in its name."
+
+
+def test_models_of_many_namespaces_are_all_listed(page: Page, feed: Feed) -> None:
+    feed.send([{"message": "x", "namespace": f"team-{number:03}", "model": "m"} for number in range(110)])
+    page.open("#/models")
+    page.until(lambda: len(page.all("tbody tr")) == 110, "not one of each namespace")
+    assert page.one("h1 [role=status]").text == "110 models"
+    assert page.all(".page .notice") == []

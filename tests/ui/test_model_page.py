@@ -104,7 +104,7 @@ def test_logs_and_figures_share_one_time_axis(page: Page, around: Neighbours) ->
     assert figure(page, "Memory").endswith("GiB")
     assert figure(page, "GPU cards used") not in (UNKNOWN, "0")
     page.until(lambda: texts(page, "h1 .state") == ["Available"], "the model's state is not told")
-    assert texts(page, "h1 .muted") == [around.namespace, "1"]
+    assert texts(page, "h1 .muted") == [around.namespace, "version 1"]
     # One axis: the plots begin and end at the same pixels, and the cursor is at one time on all of them.
     edges = page.run(
         "return [...document.querySelectorAll('.plot')].map((one) => one.getBoundingClientRect())"
@@ -124,6 +124,7 @@ def test_the_list_of_models_shows_the_state_the_version_and_each_figure_with_its
     page.open("#/models")
     charts = "tbody .figure .spark"
     page.until(lambda: len(page.all(charts)) == len(FIGURES), "a chart is missing", seconds=120)
+    page.until(lambda: texts(page, "tbody .state") == ["Available"], "the state is not told")
     (row,) = page.all("tbody tr")  # an owner sees the own namespace alone
     heads = [head.partition(" ")[0] for head in texts(page, "thead th")]
     told = dict(zip(heads, texts(page, "tbody tr > *"), strict=True))

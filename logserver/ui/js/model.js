@@ -74,9 +74,8 @@ export class ModelPage {
 
   async figures(asked) {
     if (!this.config.exporter) return;
-    const [models, pods] = await Promise.all([loadModels(this.config, asked), this.config.platform ? [] : loadPods(this.config, asked)]);
-    const [one] = models;
-    this.state.replaceChildren(...(one ? [stateOf(one), " ", el("span", { class: "muted", title: (one.images || []).join("\n") }, versionOf(one))] : [el("span", { class: "muted" }, "not in the cluster")]));
+    const [{ models: [one] }, pods] = await Promise.all([loadModels(this.config, asked), this.config.platform ? [] : loadPods(this.config, asked)]);
+    this.state.replaceChildren(...(one ? [stateOf(one), " ", el("span", { class: "muted", title: (one.images || []).join("\n") }, versionOf(one) && `version ${versionOf(one)}`)] : [el("span", { class: "muted" }, "not in the cluster")]));
     this.restarts = [...this.restarts, ...restartEvents(this.seen, pods, Date.now())].slice(-RESTARTS_KEPT);
     this.strips.forEach((strip, index) => strip.set(FIGURES[index][2].map((name) => ({ points: one?.points(name) ?? [] }))));
   }

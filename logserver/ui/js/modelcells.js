@@ -27,7 +27,8 @@ function sum(predictors, name) { return predictors.reduce((total, one) => total 
 
 export function stateOf(one) {
   const reasons = (one.notReady || []).map(([reason, count]) => `${count} × ${reason}`).join(", ");
-  const state = one.state || one.platform?.state || "unknown";
+  const working = FINE.includes(one.platform?.state) ? "" : one.platform?.state; // what Seldon does not say: paused, say
+  const state = [one.state, working].filter(Boolean).join(", ") || one.platform?.state || "unknown";
   return el("span", { class: `state ${kindOf(one)}`, title: one.description || null }, reasons ? `${state} (${reasons})` : state);
 }
 
@@ -78,7 +79,7 @@ export function linkOf(one) { return `#/models/${encodeURIComponent(one.namespac
 // Why it does not serve, the first reason first; what Seldon says where nobody knows better; where a rollout is.
 function beneath(one) {
   const [first, ...others] = one.findings || [];
-  const why = first ? `${first.found}${others.length ? `, and ${others.length} more` : ""}` : inTrouble(one) ? one.description : "";
+  const why = first ? `${first.found} · ${first.about}${others.length ? `, and ${others.length} more` : ""}` : inTrouble(one) ? one.description : "";
   return [why, one.platform?.rollout].filter(Boolean);
 }
 

@@ -39,12 +39,12 @@ export class ModelsPage {
     this.controller = new AbortController();
     const { signal } = this.controller;
     try {
-      const models = await loadModels(this.config, { signal });
+      const { models, complete } = await loadModels(this.config, { signal });
       const namespaces = [...new Set(models.map(({ namespace }) => namespace))];
       const [rows] = await Promise.allSettled([this.config.platform ? loadRows(namespaces, { signal }) : new Map()]);
       if (signal.aborted) return;
       this.models = models.map((one) => ({ ...one, platform: rows.value?.get(keyOf(one)), findings: this.whys.get(keyOf(one))?.findings }));
-      this.loadedAt = Date.now();
+      Object.assign(this, { loadedAt: Date.now(), complete });
       this.say(rows.reason);
       this.draw();
       await this.explain(signal);
@@ -57,7 +57,8 @@ export class ModelsPage {
   say(error, of) {
     const age = of ? ` What is shown is of ${clock(of).slice(0, 8)}.` : "";
     const note = !this.config.exporter && el("p", { class: "muted" }, WITHOUT_EXPORTER);
-    this.said.replaceChildren(...[note, error && failure({ message: `${error.message}.${age}` })].filter(Boolean));
+    const more = this.complete === false && el("p", { class: "notice" }, "There are more namespaces or models than a page can list: not all are here.");
+    this.said.replaceChildren(...[note, more, error && failure({ message: `${error.message}.${age}` })].filter(Boolean));
     if (!this.loadedAt) this.summary.textContent = "";
   }
 

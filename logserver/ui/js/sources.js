@@ -2,14 +2,15 @@
 
 import { getJson } from "./api.js";
 
-const LOG_MODELS_MAX = 500;
+const LOG_VALUES_MAX = 500; // namespaces, and models of one
+const LOG_NAMESPACES_AT_ONCE = 8; // the server bounds how many queries wait
 const LOG_BARS = 30;
 
-// Models as [{namespace, model, state, description, pods, notReady, images, predictors, now, points(name)}].
+// {models: [{namespace, model, state, description, pods, notReady, images, predictors, now, points(name)}], complete}.
 export async function loadModels(config, { namespace = "", model = "", signal } = {}) {
   if (!config.exporter) return modelsOfLogs(namespace, signal);
   const answers = await everyPage("/exporter/api/v1/models", [["namespace", namespace], ["model", model]], signal);
-  return answers.flatMap(({ items, times }) => items.map((item) => modelOf(item, times)));
+  return { models: answers.flatMap(({ items, times }) => items.map((item) => modelOf(item, times))), complete: true };
 }
 
 function modelOf(item, times) {
@@ -35,22 +36,35 @@ async function everyPage(path, params, signal) {
 
 async function modelsOfLogs(namespace, signal) {
   const filter = namespace ? [["namespace", namespace]] : [];
-  const spaces = (await getJson("/api/v1/fields/namespace/values", [["since", "24h"], ...filter], { signal })).values;
-  return (await Promise.all(spaces.map(({ value }) => modelsOfNamespace(value, signal)))).flat();
+  const answer = await valuesOf("namespace", filter, signal);
+  const models = [];
+  let complete = answer.complete;
+  for (let start = 0; start < answer.values.length; start += LOG_NAMESPACES_AT_ONCE) {
+    const spaces = answer.values.slice(start, start + LOG_NAMESPACES_AT_ONCE);
+    for (const found of await Promise.all(spaces.map(({ value }) => modelsOfNamespace(value, signal)))) {
+      models.push(...found.models);
+      complete &&= found.complete;
+    }
+  }
+  return { models, complete };
 }
 
 async function modelsOfNamespace(namespace, signal) {
-  const [day, recent] = ["24h", "15m"].map((since) => [["namespace", namespace], ["since", since]]);
-  const values = (params) => getJson("/api/v1/fields/model/values", [...day, ["limit", String(LOG_MODELS_MAX)], ...params], { signal });
+  const filter = [["namespace", namespace]];
   const [all, bad, bars] = await Promise.all([
-    values([]), values([["level", "error"], ["level", "fatal"]]),
-    getJson("/api/v1/histogram", [...recent, ["by", "model"], ["buckets", String(LOG_BARS)]], { signal }),
+    valuesOf("model", filter, signal), valuesOf("model", [...filter, ["level", "error"], ["level", "fatal"]], signal),
+    getJson("/api/v1/histogram", [...filter, ["since", "15m"], ["by", "model"], ["buckets", String(LOG_BARS)]], { signal }),
   ]);
   const errors = new Map(bad.values.map((one) => [one.value, one.lines]));
-  return all.values.filter((one) => one.value).map((one) => ({
+  const models = all.values.filter((one) => one.value).map((one) => ({
     namespace, model: one.value, lines: one.lines, errors: errors.get(one.value) ?? 0, now: {},
     points: () => bars.buckets.map((bar) => [Date.parse(bar.start), bar.by[one.value] ?? 0]),
   }));
+  return { models, complete: all.complete };
+}
+
+function valuesOf(field, filter, signal) {
+  return getJson(`/api/v1/fields/${field}/values`, [["since", "24h"], ["limit", String(LOG_VALUES_MAX)], ...filter], { signal });
 }
 
 // Restarts and starts of pods since the last look, at the time of this one: for a page without a platform. `seen` keeps
