@@ -92,6 +92,10 @@ async def test_an_owner_deploys_over_http_and_a_stranger_sees_and_changes_nothin
         events = await owner.ask("GET", f"/api/v1/jobs/{job['id']}/events")
         assert "apply Ingress mnist" in events
         assert '"state":"done"' in events
+        followed = [item async for item in owner.follow(f"/api/v1/jobs/{job['id']}/events")]
+        third = followed[2][1]
+        assert [item async for item in owner.follow(f"/api/v1/jobs/{job['id']}/events", third)] == followed[3:]
+        assert [item async for item in owner.follow(f"/api/v1/jobs/{job['id']}/events?after={third}")] == followed[3:]
         await stranger.ask("GET", f"/api/v1/jobs/{job['id']}", status=404)
         assert await routes(client, cli.namespace) == {"mnist": "mnist-default"}
 
