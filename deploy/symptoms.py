@@ -43,6 +43,11 @@ class Evidence:
     unsettled: tuple[tuple[str, str], ...] = ()
     now: float = 0.0
 
+    @property
+    def standing(self) -> tuple[Pod, ...]:
+        """The pods that are not on their way out: those end as they are told to."""
+        return tuple(pod for pod in self.pods if pod.metadata.deletion_timestamp is None)
+
 
 Match = tuple[str, str, str, str]
 """(about, found, pod, container); the last two are empty where there is no log to read."""
@@ -53,7 +58,7 @@ def ended(test: Callable[[Ended], bool], of: Literal["servers", "initializers", 
     """Match containers of this kind by how they ended."""
 
     def matches(evidence: Evidence) -> Iterator[Match]:
-        for pod in evidence.pods:
+        for pod in evidence.standing:
             for container in _containers(pod, of):
                 end = container.ended
                 if end is None or not test(end) or _forgotten(container, end, evidence.now):
@@ -79,7 +84,7 @@ def waiting(*reasons: str) -> Matches:
     """Match containers that wait for one of these reasons."""
 
     def matches(evidence: Evidence) -> Iterator[Match]:
-        for pod in evidence.pods:
+        for pod in evidence.standing:
             for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
                 wait = container.state.waiting
                 if wait is not None and wait.reason in reasons:
@@ -100,7 +105,7 @@ def said(pattern: str, *, reasons: tuple[str, ...] = ()) -> Matches:
                 yield f"{about.kind} {about.name}", event.message, log_of, about.container
         if reasons:
             return
-        for pod in evidence.pods:
+        for pod in evidence.standing:
             texts = [pod.status.message, *(item.message for item in pod.status.conditions if item.status == "False")]
             for text in texts:
                 if text and wanted.search(text):
@@ -137,7 +142,7 @@ def untouched(evidence: Evidence) -> Iterator[Match]:
 
 def evicted(evidence: Evidence) -> Iterator[Match]:
     """Match pods that the node put out."""
-    for pod in evidence.pods:
+    for pod in evidence.standing:
         if pod.status.reason == "Evicted":
             yield f"Pod {pod.metadata.name}", pod.status.message or "Evicted", "", ""
 

@@ -119,6 +119,12 @@ def test_the_end_of_a_container_that_is_ready_again_is_told_for_an_hour() -> Non
     assert why(again("2025-12-31T22:59:00Z")) == ()
 
 
+def test_a_pod_that_is_on_its_way_out_may_end_as_it_likes() -> None:
+    status = PodStatus(container_statuses=[ended(143)])
+    gone = Pod(Meta("m-0", deletion_timestamp="2025-12-31T23:59:59Z"), status)
+    assert why(replace(NOTHING, pods=(gone,), now=NOW)) == ()
+
+
 def test_what_was_not_looked_at_is_told_only_where_it_matters() -> None:
     assert why(replace(NOTHING, routed=HEALTHY, unseen=("Ingresses of other namespaces",))) == ()
 
