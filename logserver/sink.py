@@ -8,6 +8,7 @@ used for other rows, so it carries this process's id and the batch's number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,7 +18,12 @@ from logserver.dedup import Dedup, Fresh
 from logserver.errors import Fenced
 from logserver.ledger import Ledger
 from logserver.record import Span, StoredBatch, TopicPartition
-from logserver.store import Store
+from logserver.store import Store, read
+
+_REJECTED = (
+    "SELECT uniqExact(offset) FROM rejects WHERE topic = {topic:String} AND partition = {partition:UInt32} "
+    "AND offset >= {first:UInt64} AND offset < {next:UInt64}"
+)
 
 
 @dataclass(slots=True)
@@ -43,6 +49,20 @@ class Sink:
         """Claim the partitions and return their stored positions; what was given up before is forgotten."""
         self._dedup.forget()
         return self._ledger.register(partitions)
+
+    def read_before(self, positions: Mapping[TopicPartition, int], *, window: int) -> tuple[int, int]:
+        """Return how many documents lie right before the positions and how many of them were rejected.
+
+        At most `window` of each partition; offsets the topic no longer has count as documents.
+        """
+        documents = rejected = 0
+        for place, next_offset in positions.items():
+            first = max(0, next_offset - window)
+            where = {"topic": place.topic, "partition": place.partition, "first": first, "next": next_offset}
+            ((count,),) = (row.values() for row in read(self._engine, _REJECTED, where))
+            documents += next_offset - first
+            rejected += int(str(count))
+        return documents, rejected
 
     def store(self, delivery: Delivery) -> StoredBatch:
         """Store the delivery, or what is left of it. Raises Transient (call again), Fenced, Rejected."""

@@ -108,18 +108,23 @@ async def test_lines_left_behind_by_a_kill_are_shown_once_to_who_follows_on(
         assert_each_once(store, 1000)
 
 
-async def test_a_topic_of_rubbish_stops_the_server_with_the_reason(
+async def test_a_topic_of_rubbish_stops_the_server_with_the_reason_however_often_it_is_started(
     kafka: KafkaBroker, topic: str, tmp_path: Path
 ) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=10) as producer:
-        for number in range(3000):
-            await producer.send(topic, b"rubbish %d" % number)
-    server = LogServer(tmp_path, kafka.bootstrap, topic, "--ingest-reject-window", "1000")
-    server.start()
-    assert await asyncio.to_thread(server.wait_exit, WAIT_S) == 1
-    assert "ingest.reject_ratio" in server.log
-    with opened(server) as store:
-        assert read(store, "SELECT count() AS rows FROM lines") == [{"rows": 0}]
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_batch_size=2000) as producer:
+        await asyncio.gather(*[await producer.send(topic, b"rubbish %d" % number) for number in range(3000)])
+    bounds = ("--ingest-reject-window", "1000", "--ingest-batch-rows-max", "100")
+    kept = []
+    with LogServer(tmp_path, kafka.bootstrap, topic, *bounds) as server:
+        for _ in range(2):
+            server.start()
+            assert await asyncio.to_thread(server.wait_exit, WAIT_S) == 1
+            assert "ingest.reject_ratio" in server.log
+            with opened(server) as store:
+                assert read(store, "SELECT count() AS rows FROM lines") == [{"rows": 0}]
+                kept += read(store, "SELECT count() AS rows FROM rejects")
+    assert 0 < int(str(kept[0]["rows"])) < 1000
+    assert kept[1] == kept[0]
 
 
 async def test_a_store_that_is_down_pauses_and_loses_nothing(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:
