@@ -3,6 +3,7 @@
     read ──batch──▶ [decode in threads] ──in order──▶ [store in one thread] ──▶ followers, metrics, Kafka commit
 
 One task fetches and collects; a full or old batch is decoded in a thread while the one before it is stored in another.
+While as many batches are in flight as can be worked on, an old one waits for more documents rather than in a queue.
 At most `batches_in_flight_max` batches exist beyond the one being collected: when the store is slow or down the
 partitions are paused, the group membership kept by polling, and the same batch is tried again with backoff.
 
@@ -39,6 +40,7 @@ from logserver.tally import Tally
 log = logging.getLogger(__name__)
 
 PAUSED_POLL_S = 0.1
+BUSY_POLL_S = 0.02
 IDLE_POLL_S = 0.5
 DECODE_THREADS = 2
 # Parsed and handed over together: enough to be worth a thread's while, and a block that fits the processor's caches.
@@ -123,13 +125,17 @@ class Ingest:
     async def assigned(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Claim the partitions and return their stored positions, however long the store needs to answer."""
         async with self._attempt:
-            positions = await self._store_thread.run_until_it_works(
-                lambda: self._sink.register(partitions), "claiming partitions"
-            )
+            claim = await self._store_thread.run_until_it_works(lambda: self._claim(partitions), "claiming partitions")
+        positions, before = claim
+        self._brake.restart(*before)
         self._status.joined = True
         self._status.assigned = tuple(partitions)
         self._status.positions = dict(positions)
         return positions
+
+    def _claim(self, partitions: list[TopicPartition]) -> tuple[dict[TopicPartition, int], tuple[int, int]]:
+        positions = self._sink.register(partitions)
+        return positions, self._sink.read_before(positions, window=self._settings.reject_window)
 
     async def revoked(self, partitions: list[TopicPartition]) -> None:
         """Store what is in flight, or give it up after `drain_timeout`; what was only collected is read again."""
@@ -148,13 +154,19 @@ class Ingest:
         while True:
             if self._in_flight >= self._settings.batches_in_flight_max:
                 await self._wait_for_room(source)
-            wait_s = min(self._builder.age_left_s(time.monotonic()), IDLE_POLL_S)
+            wait_s = BUSY_POLL_S if self._busy else min(self._builder.age_left_s(time.monotonic()), IDLE_POLL_S)
             for partition, documents in await self._fetch(source, wait_s):
                 self._builder.add(partition, documents, now_s=time.monotonic())
-            if self._builder.rows and (self._builder.full or self._builder.age_left_s(time.monotonic()) == 0):
+            old = self._builder.age_left_s(time.monotonic()) == 0 and not self._busy
+            if self._builder.rows and (self._builder.full or old):
                 self._hand_over(self._builder.take())
             elif not self._builder.rows and not self._in_flight:
                 self._status.progressed()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether a further batch would only wait: then an old one goes on growing, which makes its lines cheaper."""
+        return self._in_flight >= DECODE_THREADS and self._status.store_ok
 
     async def _fetch(self, source: KafkaSource, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         try:
