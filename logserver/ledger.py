@@ -127,10 +127,11 @@ class Ledger:
 
     def _end_inserts_of(self, owners: set[str]) -> None:
         """End running inserts of earlier owners and wait until they have ended."""
-        for owner in sorted(owners):
+        if owners:
             self._store.execute(
-                f"KILL QUERY {self.cluster} WHERE startsWith(query_id, {{prefix:String}}) SYNC",
-                {"prefix": f"{QUERY_ID_PREFIX}:{owner}:"},
+                f"KILL QUERY {self.cluster} WHERE arrayExists(prefix -> startsWith(query_id, prefix), "
+                "{prefixes:Array(String)}) SYNC",
+                {"prefixes": [f"{QUERY_ID_PREFIX}:{owner}:" for owner in sorted(owners)]},
             )
 
     def _positions(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:

@@ -69,6 +69,8 @@ class Retention:
         today = now.date()
         old = expired(partitions, default_days=self._settings.days, today=today)
         self._drop(old, "age")
+        if old:
+            self._forget_marks()
         left = [partition for partition in partitions if partition not in old]
         used -= sum(partition.bytes for partition in old)
         limit = self._settings.disk_bytes_max
@@ -79,7 +81,6 @@ class Retention:
             log.warning(
                 "%d bytes on disk are more than retention.disk_bytes_max=%d, and only today is left", used, limit
             )
-        self._forget_marks()
         self._status.disk_bytes, self._status.disk_limit_bytes = used, limit
         self._metrics.gauge("disk_bytes").set(used)
         self._metrics.gauge("disk_limit_bytes").set(limit)
@@ -109,7 +110,7 @@ class Retention:
             log.info("dropped %s of %s (%d bytes): %s", partition.day, partition.table, partition.bytes, reason)
 
     def _forget_marks(self) -> None:
-        """Delete the marks of files whose lines are long gone, lightly: the rows go with the next merge."""
+        """Delete the marks of files whose lines are long gone. It rewrites the table, so once a day is often enough."""
         longest = max([self._settings.days, *keep_days(self._settings).values()]) + MARKS_MARGIN_DAYS
         self._store.execute(
             f"ALTER TABLE files {self._cluster} DELETE WHERE seen_at < now() - INTERVAL {longest} DAY "

@@ -13,6 +13,7 @@ from typing import cast
 
 import pyarrow as pa
 import pytest
+from clickhouse_driver import errors as driver
 
 from logserver.engines.embedded import EmbeddedStore
 from logserver.engines.server import ServerStore
@@ -157,6 +158,35 @@ def test_positions_follow_the_newest_owner(store: Store) -> None:
     ledgers[0].advance({partition: Span(100, 900)}, token="b")  # a zombie's write after the new owner registered
     ledgers[1].advance({partition: Span(100, 150)}, token="c")
     assert ledgers[0].register([partition]) == {partition: 150}
+
+
+def test_a_new_owner_ends_what_the_owners_before_it_still_run_and_nothing_else(tmp_path: Path) -> None:
+    partition = TopicPartition("logs", 3)
+    with ExitStack() as stack:
+        port, _ = stack.enter_context(native_front(tmp_path))
+        store = stack.enter_context(closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))))
+        migrate(store, Dialect())
+        older, newer, heir = (Ledger(store, shared=True, cluster="", now=lambda: NOW) for _ in range(3))
+        threads = stack.enter_context(ThreadPoolExecutor(3))
+
+        def run(query_id: str, rows: int) -> None:
+            with store._client() as client:
+                slowly = f"SELECT sleepEachRow(0.1) FROM numbers({rows}) SETTINGS max_block_size = 1"  # noqa: S608
+                client.execute(slowly, query_id=query_id)
+
+        for owner in (older, newer):
+            owner.register([partition])
+        running = [threads.submit(run, owner.query_id("lines"), 600) for owner in (older, newer)]
+        other = threads.submit(run, "reader:1", 50)
+        asked = "SELECT count() AS n FROM system.processes WHERE startsWith(query_id, {id:String})"
+        for prefix, count in (("milepost:", 2), ("reader:", 1)):
+            while read(store, asked, {"id": prefix}) != [{"n": count}]:
+                time.sleep(0.05)
+        heir.register([partition])
+        for ended in running:
+            with pytest.raises(driver.ServerException, match="cancelled"):
+                ended.result(timeout=30)
+        other.result(timeout=60)
 
 
 def test_with_replicated_tables_an_owner_first_catches_up_with_the_other_replicas() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +80,21 @@ def test_expired_partitions_are_dropped_from_the_store(store: EmbeddedStore) -> 
     assert read(store, "SELECT count() AS n FROM lines") == [{"n": 20}]
     assert read(store, "SELECT count() AS n FROM rejects") == [{"n": 0}]
     assert metrics.registry.get_sample_value("milepost_logserver_expired_partitions_total", {"reason": "age"}) == 2
+
+
+def test_marks_of_files_go_when_days_go_and_the_table_is_left_alone_else(store: EmbeddedStore) -> None:
+    store.execute(
+        "INSERT INTO files (file_id, mark, seen_at) SELECT number, 5, now64(3) - toIntervalHour(24 * number + 1) "
+        "FROM numbers(0, 20)"
+    )
+    retention = Retention(store, RetentionSettings(), cluster="", metrics=Metrics(), status=Status())
+    now = datetime.datetime.now(datetime.UTC)
+    retention.apply(now)
+    assert read(store, "SELECT count() AS n FROM system.mutations WHERE table = 'files'") == [{"n": 0}]
+    store.execute("INSERT INTO lines (ts, keep_days, day) SELECT now64(9), 7, today() - 9")
+    retention.apply(now)
+    for _ in range(200):
+        if not read(store, "SELECT 1 AS running FROM system.mutations WHERE NOT is_done"):
+            break
+        time.sleep(0.05)
+    assert read(store, "SELECT max(file_id) AS oldest FROM files") == [{"oldest": 8}]
