@@ -60,6 +60,8 @@ async def _read(part: Callable[[], Awaitable[Found]]) -> Found | str:
         return await part()
     except KubeError as error:
         return {} if error.status == 404 else str(error)
+    except msgspec.DecodeError as error:
+        return f"it cannot be read: {error}"
 
 
 async def _get(client: KubeClient, path: str) -> Any:

@@ -151,6 +151,22 @@ def test_what_the_caller_may_not_read_is_unknown_not_missing(cluster: ControlPla
     assert "403" in rows["Ingress class"]["found"]
 
 
+@pytest.mark.cluster
+def test_a_seldon_config_that_is_no_json_is_unknown_with_the_reason(cluster: ControlPlane) -> None:
+    async def prepare() -> None:
+        async with cluster.client() as client:
+            await apply(client, "/api/v1/namespaces/seldon-broken", {"apiVersion": "v1", "kind": "Namespace"})
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"predictor_servers": "{TRITON_SERVER:"}}
+            await apply(client, "/api/v1/namespaces/seldon-broken/configmaps/seldon-config", body)
+
+    asyncio.run(prepare())
+    rows = {
+        row["name"]: row for row in json.loads(run(cluster, "--seldon-namespace=seldon-broken", "-o", "json").stdout)
+    }
+    assert rows["seldon-config servers"]["state"] == "unknown"
+    assert "cannot be read: JSON is malformed" in rows["seldon-config servers"]["found"]
+
+
 def test_an_api_server_that_does_not_answer_is_another_exit_code(tmp_path: Any) -> None:
     config = tmp_path / "kubeconfig"
     config.write_text(
