@@ -214,5 +214,6 @@ def _plain(name: str, there: bool, found: str, todo: str, *, required: bool) -> 
 
 def _unread(name: str, what: str, survey: Survey, otherwise: str, *, required: bool) -> Finding:
     reason = survey.refused.get(what)
-    todo = "ask with an account that may read it, or mend what it says" if reason else "install Seldon Core, or name its namespace"
-    return Finding(name, State.UNKNOWN if reason else State.MISSING, required, reason or otherwise, todo)
+    if reason:
+        return Finding(name, State.UNKNOWN, required, reason, "ask with an account that may read it, or mend it")
+    return Finding(name, State.MISSING, required, otherwise, "install Seldon Core, or name its namespace")
