@@ -20,9 +20,11 @@ from deploy.errors import Refusal, Refused
 from deploy.gate import Gate
 from deploy.journal import Deed
 from deploy.operate import Platform
+from deploy.rebuild import Ask, rebuild
 from deploy.record import Record, RolloutPlan
+from deploy.rules import servings
 from deploy.settings import Cluster as ClusterSettings
-from deploy.spec import External, ModelSpec, Split
+from deploy.spec import External, ModelSpec, Shadow, Split, Unit
 from deploy.specfile import from_document
 
 Right = tuple[str, str, str]
@@ -49,10 +51,16 @@ _WRITE: tuple[Right, ...] = (
     ("patch", *_SELDON),
 )
 
+_BESIDE: Mapping[str, tuple[Right, ...]] = {
+    "delete": (("delete", *_SELDON),),
+    "adopt": (("create", "", "configmaps"),),
+    "rebuild": (("create", "batch", "jobs"), ("get", "batch", "jobs")),
+}
+
 READS = ("status", "history", "why", "events", "logs")
 CHANGES = (
-    "apply", "scale", "restart", "rollback", "delete", "rollout", "pause", "resume", "promote", "abort", "migrate",
-    "converge",
+    "apply", "adopt", "shadow", "rebuild", "scale", "restart", "rollback", "delete", "rollout", "pause", "resume",
+    "promote", "abort", "migrate", "converge",
 )  # fmt: skip
 
 
@@ -85,7 +93,7 @@ def needs(verb: str, settings: ClusterSettings) -> tuple[Right, ...]:
     rights = (*_WRITE, ("patch", *route), ("delete", *route))
     if verb == "apply":
         return (*rights, ("create", "", "configmaps"), ("create", *_SELDON), ("create", *route))
-    return (*rights, ("delete", *_SELDON)) if verb == "delete" else rights
+    return (*rights, *_BESIDE.get(verb, ()))
 
 
 def impossible(record: Record, verb: str, gate: Gate | None = None) -> str:
@@ -160,6 +168,12 @@ def _current(record: Record, *, different: bool = False) -> ModelSpec:
     return msgspec.structs.replace(spec, version="1" if spec.version != "1" else "2") if different else spec
 
 
+def _rebuild(record: Record, deed: Deed) -> Record:
+    # The image and the template are the request's to give; only whether there is one to build is asked for here.
+    units = (one.name for _, one in servings(_current(record)) if isinstance(one, Unit) and one.image is not None)
+    return rebuild(record, Ask("image", RolloutPlan(), unit=next(units, "")), {}, deed)
+
+
 def _scale(record: Record, deed: Deed) -> Record:
     return edits.scale(record, 1, deed)
 
@@ -189,6 +203,9 @@ def _delete(record: Record, deed: Deed) -> Record:
 
 _TRIED: Mapping[str, Callable[[Record, Deed], Record]] = {
     "apply": lambda record, deed: edits.apply(record, _current(record), deed),
+    "adopt": lambda record, deed: edits.adopt(record, _current(record), deed),
+    "shadow": lambda record, deed: edits.shadow(record, Shadow(image="image"), deed),
+    "rebuild": _rebuild,
     "scale": _scale,
     "restart": edits.restart,
     "rollback": lambda record, deed: edits.rollback(record, None, deed),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from deploy import edits, rollout
 from deploy.journal import Deed
 from deploy.judge import Verdict
@@ -9,6 +11,7 @@ from deploy.podkinds import Container, Ended, Event, Involved, Phase, Pod, PodSt
 from deploy.record import Record
 from deploy.rollout import canary
 from deploy.spec import ModelSpec
+from deploy.specfile import from_document
 from deploy.timeline import timeline
 
 DAY = "2026-11-24T03:00:0{}Z"
@@ -86,11 +89,24 @@ def test_the_latest_are_kept_and_the_answer_says_how_many_are_left_out() -> None
 def test_what_is_possible_follows_the_state_of_the_model() -> None:
     empty, serving, moving = Record("models", "m"), deployed(), in_rollout()
     possible = {verb for verb in CHANGES if not impossible(serving, verb)}
-    assert possible == {"apply", "scale", "restart", "delete", "rollout", "migrate", "converge"}
-    assert {verb for verb in CHANGES if not impossible(empty, verb)} == {"apply", "converge"}
+    changed = {"apply", "scale", "restart", "delete", "rollout", "migrate", "converge"}
+    assert possible == changed | {"shadow", "rebuild"}
+    assert {verb for verb in CHANGES if not impossible(empty, verb)} == {"apply", "adopt", "converge"}
     ways = {"pause", "promote", "abort", "rollback"}
     assert {verb for verb in CHANGES if not impossible(moving, verb)} == {*ways, "delete", "converge"}
     paused = edits.pause(moving, Deed("bob", 50.0))
     assert (impossible(paused, "pause"), impossible(paused, "resume")) == ("it is paused already", "")
     assert "promote or abort it before" in impossible(moving, "apply")
     assert "no rollout in progress" in impossible(serving, "pause")
+
+
+def test_a_rebuild_is_possible_where_a_server_has_an_image_of_its_own() -> None:
+    def of(**spec: Any) -> Record:
+        return edits.apply(
+            Record("models", "m"), from_document({"name": "m", "namespace": "models", **spec}), Deed("ada", 1.0)
+        )
+
+    child = {"name": "scorer", "framework": "sklearn", "modelUri": "gs://b/m"}
+    graph = {"name": "clean", "type": "transformer", "image": "i:1", "children": [child]}
+    assert impossible(of(graph=graph), "rebuild") == ""
+    assert "reusable server" in impossible(of(framework="sklearn", modelUri="gs://b/m"), "rebuild")
