@@ -163,6 +163,42 @@ def test_wrong_clocks_make_no_more_days_than_are_kept(decoder: Decoder, timestam
     assert str(line(decoder, **{"@timestamp": timestamp})["day"]) == day
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "ns"),
+    [
+        ("2026-03-04T09:15:27Z", 1_772_615_727_000_000_000),
+        ("2026-03-04T09:15:27.4Z", 1_772_615_727_400_000_000),
+        ("2026-03-04T09:15:27.481123Z", 1_772_615_727_481_123_000),
+        ("2026-03-04T09:15:27.481123456Z", 1_772_615_727_481_123_456),
+        ("2026-03-04T14:45:27.481123456+05:30", 1_772_615_727_481_123_456),
+        ("2026-03-04T01:15:27.481-0800", 1_772_615_727_481_000_000),
+        ("2026-03-04t09:15:27.481z", 1_772_615_727_481_000_000),
+        ("2026-03-04 09:15:27.481", 1_772_615_727_481_000_000),
+        ("1772615727", 1_772_615_727_000_000_000),
+        (1_772_615_727_481, 1_772_615_727_481_000_000),
+    ],
+)
+def test_times_keep_every_digit_in_any_zone(decoder: Decoder, timestamp: object, ns: int) -> None:
+    raw = json.dumps({"@timestamp": timestamp, "message": "m"}).encode()
+    assert decode(decoder, raw).lines["ts"].cast(pa.int64()).to_pylist() == [ns]
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["2026-03-04T25:00:00Z", "2026-03-04T09:61:00Z", "2026-02-30T00:00:00Z", "2300-01-01T00:00:00Z", "x"],
+)
+def test_a_time_that_is_none_is_not_made_another(decoder: Decoder, timestamp: str) -> None:
+    raw = json.dumps({"@timestamp": timestamp, "message": "m"}).encode()
+    assert decode(decoder, raw).rejects["reason"].to_pylist() == ["bad_timestamp"]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"), [({"a": 1, "b": [True]}, '{"a":1,"b":[true]}'), (["x", 1], '["x",1]'), (5, "5"), ("", "")]
+)
+def test_a_message_of_another_type_is_its_json(decoder: Decoder, message: object, text: str) -> None:
+    assert line(decoder, message=message)["message"] == text
+
+
 def test_a_namespace_may_be_kept_longer(decoder: Decoder) -> None:
     assert line(decoder, kubernetes={"namespace": "audit"})["keep_days"] == 365
     assert line(decoder, kubernetes={"namespace": "models"})["keep_days"] == 7
