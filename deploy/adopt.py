@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from deploy import webhook
+from deploy import shape, webhook
 from deploy.adopt_server import serving_of, unit_of
 from deploy.errors import Refusal, Refused
 from deploy.patch import difference
@@ -41,6 +41,9 @@ class Adopted:
 
 def adopt(body: Body, cluster: Cluster) -> Adopted:
     """Read a SeldonDeployment. Raises Refused when it has no form as one stable track and one candidate."""
+    faults = tuple(shape.refusals(_without_nulls(body)))
+    if faults:
+        raise Refused(faults)
     normal = normalise(body)
     serving = [item for item in webhook.predictors(normal) if not item.get("shadow")]
     if not 1 <= len(serving) <= 2:

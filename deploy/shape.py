@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from deploy.errors import Refusal
 from deploy.misread import refusal_of
@@ -61,6 +62,25 @@ class Pod(_Shape, frozen=True):
     node_selector: Texts = {}
 
 
+class Target(_Shape, frozen=True):
+    """What an HPA aims at."""
+
+    average_utilization: int | UnsetType = UNSET
+
+
+class Utilised(_Shape, frozen=True):
+    """The resource of a metric."""
+
+    name: str = ""
+    target: Target = Target()
+
+
+class Metric(_Shape, frozen=True):
+    """A metric of autoscaling/v2."""
+
+    resource: Utilised = Utilised()
+
+
 class Metadata(_Shape, frozen=True):
     """Labels and annotations."""
 
@@ -68,12 +88,20 @@ class Metadata(_Shape, frozen=True):
     annotations: Texts = {}
 
 
+class Hpa(_Shape, frozen=True):
+    """An hpaSpec."""
+
+    max_replicas: int
+    min_replicas: int = 1
+    metricsv2: list[Metric] = []
+
+
 class Component(_Shape, frozen=True):
     """A componentSpec."""
 
     metadata: Metadata = Metadata()
     spec: Pod = Pod()
-    hpa_spec: dict[str, Any] = {}
+    hpa_spec: Hpa | UnsetType = UNSET
     keda_spec: dict[str, Any] = {}
     pdb_spec: dict[str, Any] = {}
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from deploy.adopt import adopt, normalise
 from deploy.errors import Refused
+from deploy.patch import merge
 from deploy.render import render
 from deploy.settings import Cluster
 from deploy.specfile import read_spec, to_document, write_spec
@@ -105,6 +106,24 @@ def test_what_is_no_release_is_refused(names: list[str]) -> None:
     body["spec"]["predictors"] = [first | {"name": name} for name in names]
     with pytest.raises(Refused, match="at most one candidate"):
         adopt(body, CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("patch", "field"),
+    [
+        ({"metadata": {"labels": "x"}}, "metadata.labels"),
+        ({"spec": {"predictors": {"0": {"graph": ["x"]}}}}, "spec.predictors[0].graph"),
+        ({"spec": {"predictors": {"0": {"componentSpecs": [1]}}}}, "spec.predictors[0].componentSpecs[0]"),
+        (
+            {"spec": {"predictors": {"0": {"componentSpecs": [{"hpaSpec": {}}]}}}},
+            "spec.predictors[0].componentSpecs[0].hpaSpec.maxReplicas",
+        ),
+    ],
+)
+def test_what_has_not_the_shape_of_a_seldondeployment_is_refused_by_field(patch: dict[str, Any], field: str) -> None:
+    with pytest.raises(Refused) as caught:
+        adopt(merge(existing("mnist"), patch), CLUSTER)
+    assert [item.field for item in caught.value.refusals] == [field]
 
 
 TEXT = st.text("abz019.-", max_size=6)
