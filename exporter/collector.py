@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.rates import CpuRates
-from exporter.samples import ContainerUsage, Observation, Source, SourceResult
+from exporter.samples import STARTING, ContainerUsage, Observation, Source, SourceResult
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,9 @@ class Collector:
             self.counters.errors[result.source, reason] += times
         before = self._down.get(result.source, "")
         if result.error and result.error != before:
-            log.warning("source %s is down: %s: %s", result.source, result.error, result.error_detail)
+            # That the first list or turn takes its time is how every start is, and nothing to look into.
+            level = logging.INFO if result.error == STARTING else logging.WARNING
+            log.log(level, "source %s is down: %s: %s", result.source, result.error, result.error_detail)
         elif before and not result.error:
             log.info("source %s is up again", result.source)
         self._down[result.source] = result.error

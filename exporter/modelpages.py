@@ -22,7 +22,7 @@ from exporter.blocks import Block, BlockBuilder, Shapes
 from exporter.fetch import Fetcher, FetchError
 from exporter.observed import add_model
 from exporter.pages import PageBounds, check_size, read_page
-from exporter.samples import FrontReading, ModelTraffic, Samples, SourceResult
+from exporter.samples import STARTING, FrontReading, ModelTraffic, Samples, SourceResult
 from exporter.sources.discovery import recognised
 from exporter.sources.pages import read
 from exporter.sources.wrapper import add_samples
@@ -102,7 +102,7 @@ class ModelPagesSource:
     async def collect(self, deadline: float) -> SourceResult:
         """Return the newest reading of every page there is; failures are told once, so that they are counted once."""
         if not self._turns:
-            return SourceResult(self.name, 0.0, error="starting", error_detail="the first turn is not complete")
+            return SourceResult(self.name, 0.0, error=STARTING, error_detail="the first turn is not complete")
         now, out = asyncio.get_running_loop().time(), Samples()
         stale_s = STALE_TURNS * max(self._every_s, self._turn_s)
         fronts: list[FrontReading] = []

@@ -247,6 +247,10 @@ class Samples(Sink):
         self.lines.setdefault(family, []).append("".join(lines))
 
 
+STARTING = "starting"
+"""The `error` of a source that has not read everything once yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceResult:
     """What one source gave at one collection.

@@ -20,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from exporter.samples import Samples, SourceResult
+from exporter.samples import STARTING, Samples, SourceResult
 from milepost.kube import KubeClient, KubeError
 from milepost.watch import Kind
 
@@ -108,7 +108,7 @@ class KubernetesSource:
         age_s = max((started - status.lost_at for status in lost if status.lost_at is not None), default=0.0)
         if not self.complete:
             detail = lost[0].lost_why if lost else "the first list is not complete"
-            return SourceResult(self.name, 0.0, error="starting", error_detail=detail, age_s=age_s)
+            return SourceResult(self.name, 0.0, error=STARTING, error_detail=detail, age_s=age_s)
         if age_s > self._stale_max_s:
             return SourceResult(self.name, 0.0, error="stale", error_detail=lost[0].lost_why, age_s=age_s)
         out = Samples()

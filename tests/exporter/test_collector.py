@@ -11,7 +11,7 @@ import pytest
 from exporter.collector import Collection, Collector
 from exporter.family import Scope
 from exporter.rates import CpuRates
-from exporter.samples import ContainerUsage, SourceResult, Subject
+from exporter.samples import STARTING, ContainerUsage, SourceResult, Subject
 from milepost.identity import Identity
 
 CONTAINER = Subject.of(Identity("ns", "m", "p", "pod", "c", "n"), Scope.CONTAINER)
@@ -24,6 +24,7 @@ class Scripted:
     name: str = "scripted"
     takes_s: float = 0.0
     raises: Exception | None = None
+    error: str = ""
     collected: int = 0
 
     async def collect(self, deadline: float) -> SourceResult:
@@ -31,7 +32,7 @@ class Scripted:
         await asyncio.sleep(self.takes_s)
         if self.raises:
             raise self.raises
-        return SourceResult(self.name, self.takes_s)
+        return SourceResult(self.name, self.takes_s, error=self.error)
 
 
 def collector(*sources: Scripted, told: Callable[[Collection], None] = lambda _: None) -> Collector:
@@ -66,6 +67,16 @@ async def test_a_source_that_stays_down_is_logged_once(caplog: pytest.LogCapture
     assert caplog.text.count("source flaky is down") == 1
     assert caplog.text.count("source flaky is up again") == 1
     assert running.counters.errors == {("flaky", "internal"): 3}
+
+
+async def test_a_start_is_no_warning_and_what_goes_wrong_after_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    source = Scripted("watch", error=STARTING)
+    running = collector(source)
+    caplog.set_level("INFO", "exporter.collector")
+    await running.collect(1)
+    source.error = "stale"
+    await running.collect(1)
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
 
 
 async def test_scrapes_at_the_same_time_share_one_collection() -> None:
