@@ -6,7 +6,7 @@ are also met for real in `test_real_pages.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -145,3 +145,78 @@ def test_two_nginx_controllers_are_added_up() -> None:
     assert [one.requests for one in both] == [{"2xx": 18.0, "5xx": 2.0}, {"2xx": 2.0}, {"2xx": 3.0}]
     assert both[0].duration == Histogram(NGINX_S, (2, 4, 6, 8, 10, 12, 14, 16, 18, 18, 20, 20), 18.0)
     assert both[1] == page[1]
+
+
+VARIANTS: dict[str, tuple[Callable[[bytes], Sequence[object]], str, list[object]]] = {
+    "TF Serving with a status on its histogram": (
+        tfserving.parse,
+        "".join(
+            f':tensorflow:serving:request_latency{suffix}{{model_name="m",API="predict",{labels}}} {value}\n'
+            for suffix, labels, value in (
+                ("_bucket", 'entrypoint="REST",status="OK",le="10"', 1),
+                ("_bucket", 'entrypoint="REST",status="OK",le="+Inf"', 2),
+                ("_sum", 'entrypoint="REST",status="OK"', 30),
+                ("_bucket", 'entrypoint="GRPC",status="INTERNAL",le="10"', 0),
+                ("_bucket", 'entrypoint="GRPC",status="INTERNAL",le="+Inf"', 1),
+                ("_sum", 'entrypoint="GRPC",status="INTERNAL"', 20),
+            )
+        ),
+        [Traffic({"other": 3.0}, unit="m", duration=Histogram((1e-05,), (1, 3), 5e-05))],
+    ),
+    "TF Serving 2.1, which counts runs of the graph alone": (
+        tfserving.parse,
+        "# TYPE :tensorflow:core:graph_runs counter\n:tensorflow:core:graph_runs{} 5\n"
+        ":tensorflow:core:graph_run_time_usecs{} 90\n",
+        [],
+    ),
+    "TF Serving behind something that renames counters": (
+        tfserving.parse,
+        ':tensorflow:serving:request_count_total{model_name="m",status="OK"} 4\n',
+        [Traffic({"2xx": 4.0}, unit="m")],
+    ),
+    "Triton before failures had reasons, with its own quantiles": (
+        triton.parse,
+        'nv_inference_request_success{model="m",version="1"} 4\nnv_inference_request_failure{model="m",version="1"} 1\n'
+        'nv_inference_request_duration_us{model="m",version="1"} 2000000\n'
+        'nv_inference_request_summary_us{model="m",version="1",quantile="0.99"} 700000\n'
+        'nv_gpu_utilization{gpu_uuid="GPU-1"} 0.5\n',
+        [Traffic({"2xx": 4.0, "5xx": 1.0}, unit="m", version="1", time_sum_s=2.0, time_count=4.0)],
+    ),
+    "an executor that was asked for nothing but its status, metadata and feedback": (
+        executor.parse,
+        "".join(
+            f'seldon_api_executor_server_requests_seconds_count{{code="200",method="post",service="{service}"}} 9\n'
+            for service in ("status", "metadata", "feedback", "/seldon.protos.Seldon/SendFeedback")
+        ),
+        [],
+    ),
+    "an executor whose gRPC clients waited in vain": (
+        executor.parse,
+        'seldon_api_executor_server_requests_seconds_count{code="DeadlineExceeded",method="unary",'
+        'service="/seldon.protos.Seldon/Predict"} 2\n',
+        [Traffic({"5xx": 2.0}, transport="grpc", front=True)],
+    ),
+    "ingress-nginx that reports classes of statuses": (
+        nginx.parse,
+        'nginx_ingress_controller_requests{canary="",ingress="i",namespace="n",service="s",status="2xx"} 7\n'
+        'nginx_ingress_controller_requests{canary="",ingress="i",namespace="n",service="s",status="5xx"} 1\n',
+        [IngressTraffic("n", "i", "s", "", {"2xx": 7.0, "5xx": 1.0})],
+    ),
+    "ingress-nginx behind something that renames counters": (
+        nginx.parse,
+        'nginx_ingress_controller_requests_total{canary="",ingress="i",namespace="n",service="s",status="404"} 7\n',
+        [IngressTraffic("n", "i", "s", "", {"4xx": 7.0})],
+    ),
+    "TorchServe beside its gauges in camel case": (
+        torchserve.parse,
+        'PredictionTime{ModelName="m",Level="Model",Hostname="h",} 3\nRequests5XX{Level="Host",Hostname="h",} 2\n'
+        'ts_inference_requests_total{model_name="m",model_version="2.0",hostname="h",} 1\n',
+        [Traffic({"other": 1.0}, unit="m", version="2.0", time_sum_s=0.0, time_count=1.0)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_versions_and_settings_of_a_server_change_is_read_all_the_same(variant: str) -> None:
+    parse, page, expected = VARIANTS[variant]
+    assert parse(page.encode()) == expected

@@ -120,6 +120,24 @@ def test_dcgm_figures_of_a_shared_card_are_a_containers_only_beside_a_row_of_the
 
 
 @pytest.mark.parametrize(
+    "names", ["namespace {} pod {} container {}", "pod_namespace {} pod_name {} container_name {}"]
+)
+@pytest.mark.parametrize("host", ["Hostname", "hostname"])
+def test_dcgm_containers_are_found_under_the_names_of_old_and_new_versions(
+    known: KnownContainers, names: str, host: str
+) -> None:
+    words = names.format("models", "iris-0", "iris").split()
+    labels = ",".join(f'{name}="{value}"' for name, value in zip(words[::2], words[1::2], strict=True))
+    page = f'DCGM_FI_DEV_FB_USED{{gpu="1",UUID="{GPU_1}",{host}="n1",{labels}}} 2048\n'
+    assert _rows(dcgm.observed(dcgm.parse(page.encode()), known)) == [("iris", GPU_1, None, 2048.0 * MIB)]
+
+
+def test_dcgm_rows_of_a_mig_instance_are_left_out_for_they_carry_their_cards_uuid() -> None:
+    page = f'DCGM_FI_DEV_FB_USED{{gpu="0",UUID="{GPU_0}",GPU_I_PROFILE="1g.10gb",GPU_I_ID="7"}} 9\n'
+    assert dcgm.parse(page.encode()) == []
+
+
+@pytest.mark.parametrize(
     ("value", "is_blank"),
     [(0.0, False), (1e12, False), (2147483632.0, True), (2147483640.0, True), (9223372036854775794.0, True),
      (140737488355328.0, True), (140737488355330.0, True), (2147483600.0, False)],
