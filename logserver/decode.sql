@@ -37,7 +37,7 @@ FROM
         document,
         JSONExtract(document, $document_type) AS d,
         if(
-            match(d.`@timestamp`, '^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]|[0-9]{9,})'),
+            match(d.`@timestamp`, '^((19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]|[0-9]{9,})'),
             parseDateTime64BestEffortOrNull(upper(d.`@timestamp`), 9, 'UTC'),
             NULL
         ) AS parsed

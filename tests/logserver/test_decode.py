@@ -185,7 +185,14 @@ def test_times_keep_every_digit_in_any_zone(decoder: Decoder, timestamp: object,
 
 @pytest.mark.parametrize(
     "timestamp",
-    ["2026-03-04T25:00:00Z", "2026-03-04T09:61:00Z", "2026-02-30T00:00:00Z", "2300-01-01T00:00:00Z", "x"],
+    [
+        "2026-03-04T25:00:00Z",
+        "2026-03-04T09:61:00Z",
+        "2026-02-30T00:00:00Z",
+        "1899-12-31T23:00:00Z",
+        "2300-01-01T00:00:00Z",
+        "x",
+    ],
 )
 def test_a_time_that_is_none_is_not_made_another(decoder: Decoder, timestamp: str) -> None:
     raw = json.dumps({"@timestamp": timestamp, "message": "m"}).encode()
