@@ -26,6 +26,7 @@ PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 THEMES = {"light": "", "dark": "-dark"}
 OTHERS = {"iris-classifier": "1.4.0", "ranker": "7.2.1", "churn": "2.0.3"}
 CRASHING = "iris-classifier"
+TOLD = "return document.querySelector('tbody')?.textContent ?? ''"
 TRACEBACK = (
     'Traceback (most recent call last):\n  File "/microservice/Fraud.py", line 51, in predict\n'
     "    return self._model.predict_proba(X)\nValueError: X has 3 features, but 4 are expected"
@@ -73,7 +74,7 @@ def _of_a_model(folder: Path, driver: object, out: Path, seconds: int) -> None:
                 page.run("sessionStorage.setItem('milepost-token', arguments[0])", around.owner)
                 for theme, suffix in THEMES.items():
                     _themed(page, theme).open("#/models")
-                    page.until(lambda: "132" in page.one("tbody tr").text, "nothing says why it crashes")
+                    page.until(lambda: "132" in page.run(TOLD), "nothing says why it crashes")
                     _save(page, out / f"models{suffix}.png")
                     page.open(f"#/models/{around.namespace}/{MODEL}?since=5m")
                     page.until(lambda: page.all("[data-figure='GPU cards used'] path"), "no figures")

@@ -27,7 +27,7 @@ function sum(predictors, name) { return predictors.reduce((total, one) => total 
 
 export function stateOf(one) {
   const reasons = (one.notReady || []).map(([reason, count]) => `${count} × ${reason}`).join(", ");
-  const working = FINE.includes(one.platform?.state) ? "" : one.platform?.state; // what Seldon does not say: paused, say
+  const working = ["ready", "unready"].includes(one.platform?.state) ? "" : one.platform?.state; // Seldon does not know of it
   const state = [one.state, working].filter(Boolean).join(", ") || one.platform?.state || "unknown";
   return el("span", { class: `state ${kindOf(one)}`, title: one.description || null }, reasons ? `${state} (${reasons})` : state);
 }
