@@ -194,7 +194,7 @@ async def test_pages_that_were_down_are_asked_last_and_only_in_the_time_that_is_
     await source.turn()
     assert pages.paths[0] == "/good"
     assert sorted(pages.paths) == sorted(paths)
-    hasty = model_pages(fetcher, *(target(pages, path) for path in paths), concurrency=1, every_s=0.001)
+    hasty = model_pages(fetcher, *(target(pages, path) for path in paths), concurrency=1, every_s=1e-9)
     await hasty.turn()
     pages.paths.clear()
     await hasty.turn()
