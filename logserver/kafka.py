@@ -23,6 +23,7 @@ from aiokafka.errors import (
     CorruptRecordException,
     IllegalStateError,
     KafkaError,
+    NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
     UnsupportedCodecError,
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 TAKE_BATCHES = 8
 # How long the brokers may take to say where partitions end, or to take a commit.
 ANSWER_S = 10.0
+SEEK_POLL_S = 0.05
 
 
 class Ownership(Protocol):
@@ -86,6 +88,9 @@ class KafkaSource:
             return await self._parsed(taken) if taken else []
         except OffsetOutOfRangeError as error:
             await self._out_of_range(error.args[0])
+            return []
+        except NoOffsetForPartitionError:  # assigned, and `start_at` has not said yet from where
+            await asyncio.sleep(SEEK_POLL_S)
             return []
         except (TopicAuthorizationFailedError, AuthenticationFailedError) as error:
             raise Fatal(f"the brokers refuse {self._settings.topics}: {error}") from error
