@@ -22,6 +22,7 @@ from deploy.cluster import Cluster
 from deploy.converge import Progress
 from deploy.errors import Busy, PlatformError
 from deploy.gate import Gate
+from deploy.metrics import Metrics
 from deploy.operate import Platform
 from deploy.policy import Followed
 from deploy.resume import Pace, Resumer
@@ -52,12 +53,13 @@ async def serve(settings: Mapping[str, Any]) -> None:
         listen = settings["platform"]
         cache = ModelCache(changes_kept=listen.changes_kept)
         worklist = Worklist(Cluster(kube), listen.namespace or kube.namespace) if listen.resume else None
-        jobs = Jobs(listen.jobs_max, worklist)
+        metrics = Metrics()
+        jobs = Jobs(listen.jobs_max, worklist, metrics)
         streams = Streams(listen.watches_max, listen.heartbeat)
         stack.push_async_callback(jobs.stop)
         authorizer = open_authorizer(settings["auth"], kube)
         platforms = caller_platform(settings, kube, session)
-        app = create_app(authorizer, platforms, cache, jobs, streams=streams, settings=listen)
+        app = create_app(authorizer, platforms, cache, jobs, streams=streams, settings=listen, metrics=metrics)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -71,7 +73,9 @@ async def serve(settings: Mapping[str, Any]) -> None:
         async with asyncio.TaskGroup() as tasks:
             beside = [tasks.create_task(cache.follow(kube))]
             if worklist is not None:
-                beside.append(tasks.create_task(resumer(settings, kube, worklist, jobs, platforms).run()))
+                beside.append(
+                    tasks.create_task(resumer(settings, kube, worklist, jobs, platforms, metrics=metrics).run())
+                )
             await server.serve()
             for task in beside:
                 task.cancel()
@@ -91,7 +95,13 @@ class _Server(uvicorn.Server):
 
 
 def resumer(
-    settings: Mapping[str, Any], kube: KubeClient, worklist: Worklist, jobs: Jobs, platform_of: PlatformOf
+    settings: Mapping[str, Any],
+    kube: KubeClient,
+    worklist: Worklist,
+    jobs: Jobs,
+    platform_of: PlatformOf,
+    *,
+    metrics: Metrics,
 ) -> Resumer:
     """Return what goes on with jobs that were left undone, each as its caller."""
     listen, lock = settings["platform"], settings["lock"]
@@ -104,9 +114,11 @@ def resumer(
         # Just long enough to take over the lock of a dead process; a living one is not waited for.
         platform.converger.lock = dataclasses.replace(lock, wait=lock.duration * 2)
         try:
-            return jobs.start(job, platform)
+            task = jobs.start(job, platform)
         except Busy:
             return None
+        metrics.counter("resumed_total", entry.verb).inc()
+        return task
 
     pace = Pace(listen.resume_every, listen.resume_at_once, listen.resume_backoff_max)
     return Resumer(Cluster(kube), worklist, go_on, pace=pace, lock=lock)

@@ -58,6 +58,9 @@ class ModelCache:
         """Whether all collections were listed completely once."""
         return self.listed.is_set()
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     @property
     def stale_since(self) -> float:
         """Since when (Unix seconds) a watch has been interrupted; 0: none is."""

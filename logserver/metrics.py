@@ -1,33 +1,13 @@
-"""Every metric of the log-server, in one table.
-
-`Metrics` makes the instruments of the table in a registry of its own: nothing is registered at import, and two
-log-servers in one process (as in tests) do not meet. Names here are the whole truth for documentation and dashboards.
-"""
+"""Every metric of the log-server, in one table: the whole truth for documentation, dashboards and alerts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from prometheus_client import Counter, Gauge, Histogram
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
+from milepost.instruments import REQUEST_BUCKETS_S, Instruments, MetricDef
 
 PREFIX = "milepost_logserver_"
 VISIBLE_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-QUERY_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-
-
-@dataclass(frozen=True, slots=True)
-class MetricDef:
-    """One row of the table; `name` is without the prefix."""
-
-    kind: type[Counter] | type[Gauge] | type[Histogram]
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-
 
 TABLE: tuple[MetricDef, ...] = (
     MetricDef(Counter, "lines_total", "Lines stored.", ("topic",)),
@@ -45,7 +25,7 @@ TABLE: tuple[MetricDef, ...] = (
         "From the document's Kafka timestamp until a query can return its line.",
         buckets=VISIBLE_BUCKETS_S,
     ),
-    MetricDef(Histogram, "batch_seconds", "Time spent per batch by stage.", ("stage",), QUERY_BUCKETS_S),
+    MetricDef(Histogram, "batch_seconds", "Time spent per batch by stage.", ("stage",), REQUEST_BUCKETS_S),
     MetricDef(Gauge, "paused", "1 while partitions are paused because the store is slow or down."),
     MetricDef(Gauge, "last_progress_timestamp_seconds", "When a batch was last stored or the partitions were drained."),
     MetricDef(
@@ -62,7 +42,9 @@ TABLE: tuple[MetricDef, ...] = (
     MetricDef(Counter, "expired_partitions_total", "Store partitions dropped by retention.", ("reason",)),
     MetricDef(Gauge, "disk_bytes", "Bytes of the store on disk."),
     MetricDef(Gauge, "disk_limit_bytes", "The bound of retention.disk_bytes_max; 0 for none."),
-    MetricDef(Histogram, "query_duration_seconds", "Time to answer a request.", ("endpoint",), buckets=QUERY_BUCKETS_S),
+    MetricDef(
+        Histogram, "query_duration_seconds", "Time to answer a request.", ("endpoint",), buckets=REQUEST_BUCKETS_S
+    ),
     MetricDef(Gauge, "followers", "Open tails."),
     MetricDef(Counter, "follow_delays_total", "Times followers had to wait because the store did not answer."),
     MetricDef(Counter, "follower_dropped_lines_total", "Lines not sent because a follower was too slow."),
@@ -70,35 +52,8 @@ TABLE: tuple[MetricDef, ...] = (
 )
 
 
-class Metrics:
-    """The instruments of the table, found by kind and name: `metrics.counter("rejects_total", "not_json").inc()`."""
+class Metrics(Instruments):
+    """The instruments of the table."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._instruments: dict[str, Counter | Gauge | Histogram] = {}
-        for row in TABLE:
-            extra = {"buckets": row.buckets} if row.buckets else {}
-            instrument = row.kind(PREFIX + row.name, row.help, row.labels, registry=self.registry, **extra)  # type: ignore[arg-type]
-            self._instruments[row.name] = instrument
-
-    def counter(self, name: str, *labels: str) -> Counter:
-        """Return the counter of this name of the table, with label values in the table's order."""
-        return self._get(Counter, name, labels)
-
-    def gauge(self, name: str, *labels: str) -> Gauge:
-        """Return the gauge of this name of the table, with label values in the table's order."""
-        return self._get(Gauge, name, labels)
-
-    def histogram(self, name: str, *labels: str) -> Histogram:
-        """Return the histogram of this name of the table, with label values in the table's order."""
-        return self._get(Histogram, name, labels)
-
-    def drop(self, name: str, *labels: str) -> None:
-        """Stop showing one series of the table; nothing happens when it was never shown."""
-        self._instruments[name].remove(*labels)
-
-    def _get(self, kind: type[Instrument], name: str, labels: tuple[str, ...]) -> Instrument:
-        instrument = self._instruments[name]
-        if not isinstance(instrument, kind):
-            raise TypeError(f"{name} is a {type(instrument).__name__}, not a {kind.__name__}")
-        return instrument.labels(*labels) if labels else instrument
+        super().__init__(PREFIX, TABLE)

@@ -112,7 +112,7 @@ TARGETS = Group(
     (
         Alert(
             "MilepostTargetDown", "warning",
-            'up{job=~"(.*/)?(milepost-)?(exporter|exporter-node|exporter-cluster|logserver)"} == 0', "5m",
+            'up{job=~"(.*/)?(milepost-)?(exporter|exporter-node|exporter-cluster|logserver|platform)"} == 0', "5m",
             f"Prometheus cannot scrape [job] {SELF}",
             f"The last scrapes of {SELF} (job [job]) failed: its alerts are blind.",
         ),
@@ -141,6 +141,11 @@ TARGETS = Group(
             "MilepostLogServerAbsent", "critical", f"absent({P}build_info)", "10m",
             "No log-server is scraped",
             "Whether log lines are stored is unknown.",
+        ),
+        Alert(
+            "MilepostPlatformAbsent", "warning", "absent(milepost_platform_build_info)", "10m",
+            "No model platform is scraped",
+            "Whether models can be changed, and interrupted changes go on, is unknown.",
         ),
     ),
 )  # fmt: skip

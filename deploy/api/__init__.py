@@ -11,6 +11,8 @@ lost: what was wanted is in the model's record, for whom is in the worklist, and
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from deploy.api.answers import PlatformOf, Sight, problem_of
 from deploy.api.changes import Change, add_changes
@@ -24,8 +26,10 @@ from deploy.api.streams import Streams
 from deploy.api.watching import Watches, add_watches
 from deploy.cache import ModelCache
 from deploy.errors import PlatformError
+from deploy.metrics import Metrics
 from milepost import problem
 from milepost.auth import Authorizer, Caller, bearer_token
+from milepost.timing import Timing
 
 __all__ = ["Job", "Jobs", "Server", "Streams", "create_app"]
 
@@ -38,10 +42,12 @@ def create_app(
     *,
     streams: Streams | None = None,
     settings: Server | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """Return the application; it holds no task of its own beside the jobs."""
     settings = settings or Server()
     streams = streams or Streams(settings.watches_max, settings.heartbeat)
+    metrics = metrics or Metrics()
     app = FastAPI(title="Milepost model platform", version="1")
     problem.install(app, {PlatformError: problem_of})
 
@@ -51,6 +57,7 @@ def create_app(
     who = Annotated[Caller, Depends(caller)]
     sight = Sight(authorizer)
     _add_health(app, cache)
+    _add_metrics(app, metrics, cache, streams)
     add_list(app, who, sight, cache, settings)
     add_watches(app, who, Watches(sight, cache, streams, settings.watch_max))
     add_reads(app, who, platform_of, settings)
@@ -73,3 +80,16 @@ def _add_health(app: FastAPI, cache: ModelCache) -> None:
         if not cache.ready:
             response.status_code = 503
         return {"listed": cache.ready, "stale_since": cache.stale_since}
+
+
+def _add_metrics(app: FastAPI, metrics: Metrics, cache: ModelCache, streams: Streams) -> None:
+    metrics.gauge("streams").set_function(lambda: streams.open)
+    metrics.gauge("models").set_function(lambda: len(cache))
+    metrics.gauge("cache_listed").set_function(lambda: cache.ready)
+    metrics.gauge("cache_stale_since_timestamp_seconds").set_function(lambda: cache.stale_since)
+    app.add_middleware(Timing, observe=metrics.request)
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics_page() -> Response:
+        """Return the platform's own metrics in the Prometheus text format."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

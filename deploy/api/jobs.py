@@ -17,6 +17,7 @@ from deploy.api.openapi import answers, streamed
 from deploy.api.shapes import JobShown
 from deploy.api.streams import Streams
 from deploy.errors import Absent, Busy, PlatformError, Unavailable
+from deploy.metrics import Metrics
 from deploy.operate import Platform
 from deploy.worklist import Entry, Worklist
 from milepost.auth import Caller
@@ -72,11 +73,13 @@ class Job:
 class Jobs:
     """The jobs of this process, at most `most`, finished ones out first; those not ended are in the `worklist` too."""
 
-    def __init__(self, most: int = 500, worklist: Worklist | None = None) -> None:
+    def __init__(self, most: int = 500, worklist: Worklist | None = None, metrics: Metrics | None = None) -> None:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: set[asyncio.Task[bool]] = set()
         self._most = most
         self._worklist = worklist
+        self._metrics = metrics or Metrics()
+        self._metrics.gauge("jobs_running").set_function(lambda: len(self._tasks))
 
     async def promise(self, job: Job, caller: Caller) -> None:
         """Note a job down before anything of it is done, so that it goes on when this process dies."""
@@ -129,6 +132,7 @@ class Jobs:
 
     async def _run(self, job: Job, platform: Platform) -> bool:
         state, error, again = await self._outcome(job, platform)
+        self._metrics.counter("jobs_total", job.verb, "again" if again else state).inc()
         if not again:
             await self.withdraw(job)
         job.state, job.error = state, error

@@ -12,16 +12,17 @@ from logserver.api.logs import logs_router
 from logserver.api.pods import pods_router
 from logserver.api.reading import Reading
 from logserver.api.tail import tail_router
-from logserver.api.timing import Timing
 from logserver.counts import TooManyBuckets
 from logserver.cursor import CursorError
 from logserver.errors import QueryTimeout, QueryTooLarge, Rejected, Transient
 from logserver.filters import FilterError
 from logserver.hub import HubEnded, TooManyFollowers
+from logserver.metrics import Metrics
 from logserver.reader import Busy
 from logserver.webui import UiSettings, add_web_ui
 from milepost import __version__
 from milepost.problem import Problem, Translation, install
+from milepost.timing import Timed, Timing
 
 _DESCRIPTION = """Search and follow the logs of models and pods.
 
@@ -53,6 +54,11 @@ def create_app(reading: Reading, *, health: APIRouter | None = None, ui: UiSetti
     install(app, _PROBLEMS)
     if ui is not None:
         add_web_ui(app, ui)
-    app.add_middleware(Timing, metrics=reading.metrics)
+    app.add_middleware(Timing, observe=lambda timed: _count(reading.metrics, timed))
     app.add_middleware(CancelWhenGone)
     return app
+
+
+def _count(metrics: Metrics, timed: Timed) -> None:
+    if timed.route.startswith("/api/"):
+        metrics.histogram("query_duration_seconds", timed.route).observe(timed.took_s)

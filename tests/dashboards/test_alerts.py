@@ -84,7 +84,7 @@ def test_a_story_that_is_not_true_is_refused(promtool: str, tmp_path: Path) -> N
 
 def test_nothing_but_absence_fires_where_nothing_is_scraped(promtool: str, tmp_path: Path) -> None:
     absent = [name for name in NAMES if name.endswith("Absent")]
-    assert len(absent) == 3
+    assert len(absent) == 4
     firing = {
         "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
         "eval_time": "50m",

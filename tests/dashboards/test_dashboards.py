@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from dashboards.generate import render, stale
+from deploy import metrics as platform_metrics
 from exporter.families import FAMILIES
 from exporter.family import Kind
+from logserver import metrics as logserver_metrics
 from logserver.lines import WireLine
-from logserver.metrics import PREFIX, TABLE
+from milepost.instruments import MetricDef
 from tests.dashboards.expressions import (
     DASHBOARDS,
     TARGET_LABELS,
@@ -50,14 +52,15 @@ def known_labels() -> dict[str, frozenset[str]]:
             known[f"{family.name}_sum"] = known[f"{family.name}_count"] = labels
         else:
             known[family.name] = labels
-    known.update(log_server_labels())
+    known.update(labels_of(logserver_metrics.PREFIX, logserver_metrics.TABLE))
+    known.update(labels_of(platform_metrics.PREFIX, platform_metrics.TABLE))
     return known
 
 
-def log_server_labels() -> dict[str, frozenset[str]]:
+def labels_of(prefix: str, table: Sequence[MetricDef]) -> dict[str, frozenset[str]]:
     known: dict[str, frozenset[str]] = {}
-    for row in TABLE:
-        name, labels = PREFIX + row.name, frozenset(row.labels)
+    for row in table:
+        name, labels = prefix + row.name, frozenset(row.labels)
         if row.kind.__name__ == "Histogram":
             known |= {f"{name}_bucket": labels | {"le"}, f"{name}_sum": labels, f"{name}_count": labels}
         else:

@@ -43,6 +43,7 @@ def built(program: str, values: str) -> dict[str, str]:
         "node": 'milepost_exporter_build_info{mode="node",version="1"}',
         "cluster": 'milepost_exporter_build_info{mode="cluster",version="1"}',
         "logserver": 'milepost_logserver_build_info{version="1",engine="chdb"}',
+        "platform": 'milepost_platform_build_info{version="1"}',
     }[program]
     return {name: values}
 
@@ -129,7 +130,12 @@ CASES = (
     Case("MilepostSeriesDropped", "the exporter was restarted", {DROPPED: "50x10 0x20"}, {15: 0, 25: 0}),
     *(
         Case(f"Milepost{name}Absent", story, built(program, values), fires)
-        for name, program in (("NodeExporter", "node"), ("ClusterExporter", "cluster"), ("LogServer", "logserver"))
+        for name, program in (
+            ("NodeExporter", "node"),
+            ("ClusterExporter", "cluster"),
+            ("LogServer", "logserver"),
+            ("Platform", "platform"),
+        )
         for story, values, fires in (
             ("gone for half an hour, then back", "1x5 _x30 1x30", {4: 0, 12: 0, 30: 1, 45: 0}),
             ("there", "1x30", {20: 0}),
