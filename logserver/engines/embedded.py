@@ -25,7 +25,7 @@ from typing import IO
 import pyarrow as pa
 from chdb.session import Session
 
-from logserver.engines import CANCELLED_CODES, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES
+from logserver.engines import CANCELLED_CODES, PROMPT_SETTINGS, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES
 from logserver.engines.literal import parameter_text, quoted
 from logserver.errors import Fatal, LogServerError, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
 from logserver.store import NO_PARAMS, UNLIMITED, Cancel, Limits, Params
@@ -165,6 +165,7 @@ def _limit_settings(limits: Limits) -> str:
     settings = ""
     if limits.time_s:
         settings += f", max_execution_time = {limits.time_s:.3f}"
+        settings += "".join(f", {name} = {value}" for name, value in PROMPT_SETTINGS.items())
     if limits.rows:
         settings += f", max_result_rows = {limits.rows}, result_overflow_mode = 'throw'"
     if limits.result_bytes:

@@ -22,7 +22,7 @@ import pyarrow as pa
 from clickhouse_driver import Client
 from clickhouse_driver import errors as driver
 
-from logserver.engines import CANCELLED_CODES, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES
+from logserver.engines import CANCELLED_CODES, PROMPT_SETTINGS, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES
 from logserver.errors import LogServerError, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
 from logserver.record import NAME
 from logserver.settings import StoreSettings
@@ -220,7 +220,7 @@ def _driver_column(column: pa.ChunkedArray) -> list[Any]:
 def _limit_settings(limits: Limits) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if limits.time_s:
-        settings["max_execution_time"] = limits.time_s
+        settings |= {"max_execution_time": limits.time_s, **PROMPT_SETTINGS}
     if limits.rows:
         settings |= {"max_result_rows": limits.rows, "result_overflow_mode": "throw"}
     if limits.result_bytes:

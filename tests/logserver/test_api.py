@@ -18,8 +18,9 @@ import pytest_asyncio
 from logserver.engines.embedded import EmbeddedStore
 from logserver.query_settings import QuerySettings, TailSettings
 from logserver.record import REJECT_SCHEMA
+from logserver.store import read
 from milepost.auth import TokenFile
-from milepost.units import Seconds
+from milepost.units import Bytes, Seconds
 from tests.logserver.api_server import ApiServer, api_server
 from tests.logserver.rows import BASE_NS, line_rows, stored_batch, write_positions
 
@@ -365,14 +366,74 @@ async def test_hundreds_follow_at_once(api: ApiServer, lines_store: EmbeddedStor
     assert [task.result() for task in tasks] == [f"for {number % 7} all\n" for number in range(300)]
 
 
-async def test_a_query_whose_client_leaves_is_cancelled(api: ApiServer, lines_store: EmbeddedStore) -> None:
-    slow = "SELECT sum(sleepEachRow(0.5)) AS s FROM numbers(40) SETTINGS max_block_size = 1"
-    task = asyncio.create_task(api.reader.rows(slow))
-    await asyncio.sleep(0.3)
-    task.cancel()
-    started = asyncio.get_running_loop().time()
-    await asyncio.gather(*(api.reader.rows("SELECT 1 AS one") for _ in range(9)))
-    assert asyncio.get_running_loop().time() - started < 5
+SLOW = "(A[0-9A-F]{200}|B[0-9A-F]{300}|C[0-9A-F]{400})[G-Z]"
+"""Has too many states for the fast ways of RE2: over `store_slow_lines` it takes most of a minute."""
+
+
+def store_slow_lines(store: EmbeddedStore) -> None:
+    store.execute(
+        "INSERT INTO lines (ts, message, file_offset, day) SELECT toDateTime64('2026-03-04', 9, 'UTC'), "
+        "repeat(hex(cityHash64(number)), 50), number, '2026-03-04' FROM numbers(400000)"
+    )
+
+
+@pytest.mark.slow
+async def test_a_query_whose_client_leaves_is_cancelled_in_the_store(
+    api: ApiServer, lines_store: EmbeddedStore
+) -> None:
+    store_slow_lines(lines_store)
+    asked = asyncio.create_task(get(api, "/api/v1/histogram", {"regex": SLOW}))
+    await until_at_work(lines_store, 1)
+    asked.cancel()
+    await until_at_work(lines_store, 0)
+
+
+async def until_at_work(store: EmbeddedStore, count: int) -> None:
+    """Wait until the store works on this many queries of lines."""
+    sql = "SELECT countIf(query LIKE '%FROM lines%' AND query NOT LIKE '%processes%') AS found FROM system.processes"
+    async with asyncio.timeout(15):
+        while (await asyncio.to_thread(read, store, sql))[0]["found"] != count:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+
+
+async def test_a_reader_too_slow_for_its_buffer_gets_every_line_with_the_cursors_of_the_notice(
+    lines_store: EmbeddedStore,
+) -> None:
+    """The connection itself holds megabytes, so the lines are large; the reader sleeps until some were dropped."""
+    tail = TailSettings(poll_interval=Seconds(0.02), lines_max=20, bytes_max=Bytes(2**20))
+    async with api_server(lines_store, tail=tail) as api:
+        seen: list[str] = []
+        params = {"lines": "0", "format": "ndjson"}
+        async with api.http.get("/api/v1/logs/tail", params=params, read_bufsize=2**18) as response:
+            sent = 0
+            while not api.metrics.counter("follower_dropped_lines_total")._value.get():
+                await store_and_tell(api, lines_store, [f"{sent + n}".ljust(2**17) for n in range(10)], sent)
+                sent += 10
+                assert sent < 2000
+            async with asyncio.timeout(60):
+                while len(seen) < sent:
+                    found = json.loads(await response.content.readuntil(b"\n"))
+                    seen += [found["message"].strip()] if "message" in found else []
+                    if "dropped" in found.get("milepost", {}):
+                        seen += await fetched(api, found["milepost"])
+        assert seen == [str(number) for number in range(sent)]
+
+
+async def fetched(api: ApiServer, note: dict[str, Any]) -> list[str]:
+    """Return the messages that a notice says were dropped."""
+    params = {"cursor": note["from"], "until": note["to"], "format": "ndjson"}
+    lines = [json.loads(line) for line in (await get(api, "/api/v1/logs/tail", params)).splitlines()]
+    messages = [line["message"].strip() for line in lines if "message" in line]
+    assert len(messages) == note["dropped"]
+    return messages
+
+
+@pytest.mark.slow
+async def test_a_slow_expression_ends_soon_after_the_time_limit(lines_store: EmbeddedStore) -> None:
+    store_slow_lines(lines_store)
+    async with api_server(lines_store, query=QuerySettings(running_max=3, time_max=Seconds(1))) as api:
+        async with asyncio.timeout(15):
+            await get(api, "/api/v1/histogram", {"regex": SLOW}, status=504)
 
 
 async def test_an_answer_out_of_time_says_the_limit_with_its_setting(store: EmbeddedStore) -> None:

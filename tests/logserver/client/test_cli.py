@@ -110,7 +110,9 @@ async def test_what_cannot_be_done_is_said_on_stderr(api: ApiServer, words: list
 
 async def test_following_shows_the_last_lines_and_then_each_new_one(api: ApiServer, lines_store: EmbeddedStore) -> None:
     command = [
-        str(Path(sys.executable).with_name("milepost")),
+        sys.executable,
+        "-m",
+        "milepost.cli",
         "logs",
         "--server",
         api.url,
