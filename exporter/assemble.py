@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from exporter.cluster import Cluster
 from exporter.collector import Collection
+from exporter.observations import ContainerUsage, ControllerTraffic, FrontReading, GpuUsage, Observation
 from exporter.observed import ServiceKey, add_controller, add_gpu, add_usage, backends
 from exporter.podindex import PodIndex
-from exporter.samples import ContainerUsage, ControllerTraffic, FrontReading, GpuUsage, Observation, Samples
+from exporter.samples import Samples
 
 
 def assemble(collection: Collection, pods: PodIndex, cluster: Cluster | None) -> Samples:

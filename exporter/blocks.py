@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from exporter.family import Family
-from exporter.samples import Row, Sink, number
+from exporter.sink import Row, Sink, number
 
 _Row = tuple[Family, str, int, str]
 """Family, head of the line, which of the block's texts follows, tail up to the value."""

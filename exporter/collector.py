@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from exporter.observations import ContainerUsage, Observation
 from exporter.rates import CpuRates
-from exporter.samples import STARTING, ContainerUsage, Observation, Source, SourceResult
+from exporter.samples import STARTING, Source, SourceResult
 
 log = logging.getLogger(__name__)
 

@@ -26,9 +26,10 @@ from exporter.peers import NodeExportersSource
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound
 from exporter.ring import Ring
-from exporter.samples import Samples, Source, Subject
+from exporter.samples import Samples, Source
 from exporter.serving import Exporter, process_registry
 from exporter.settings import KubeletSettings, PagesSettings, Settings, node_name, shard_of
+from exporter.sink import Subject
 from exporter.targets import INGRESS_SOURCE, PageTarget
 from exporter.watching import KubernetesSource, Resource
 from milepost.identity import Identity

@@ -18,9 +18,11 @@ from pathlib import Path
 from exporter import families as fam
 from exporter.family import Scope
 from exporter.fetch import Fetcher, FetchError
+from exporter.observations import ContainerUsage
 from exporter.podindex import PodIndex
-from exporter.samples import ContainerUsage, Samples, SourceResult, Subject
+from exporter.samples import Samples, SourceResult
 from exporter.scan import PageError, Scanned, parse_labels, scan
+from exporter.sink import Subject
 from milepost.identity import Identity
 
 RESOURCE_PATH, CADVISOR_PATH = "/metrics/resource", "/metrics/cadvisor"

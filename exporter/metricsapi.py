@@ -14,8 +14,9 @@ import msgspec
 
 from exporter.gpu_request import quantity
 from exporter.objects import PodMetricsList
+from exporter.observations import ContainerUsage
 from exporter.podindex import PodIndex
-from exporter.samples import ContainerUsage, SourceResult
+from exporter.samples import SourceResult
 from milepost.kube import KubeClient, KubeError
 
 PATH = "/apis/metrics.k8s.io/v1beta1/pods"

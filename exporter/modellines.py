@@ -6,7 +6,8 @@ from exporter import families as fam
 from exporter.cluster import Cluster
 from exporter.family import Scope
 from exporter.objects import SeldonDeployment
-from exporter.samples import Samples, Subject
+from exporter.samples import Samples
+from exporter.sink import Subject
 from milepost.identity import Identity
 
 STATES = ("Available", "Creating", "Failed")

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from exporter import families as fam
 from exporter.blocks import Block, BlockBuilder, Shapes
 from exporter.fetch import Fetcher, FetchError
+from exporter.observations import FrontReading, ModelTraffic
 from exporter.observed import add_model
 from exporter.pages import PageBounds, check_size, read_page
-from exporter.samples import STARTING, FrontReading, ModelTraffic, Samples, SourceResult
+from exporter.samples import STARTING, Samples, SourceResult
 from exporter.sources.discovery import recognised
 from exporter.sources.pages import read
 from exporter.sources.wrapper import add_samples

@@ -16,7 +16,8 @@ from exporter import families as fam
 from exporter.cluster import Cluster
 from exporter.family import Scope
 from exporter.gpu_request import GpuRequest, node_cards, shares_cards
-from exporter.samples import Samples, Subject
+from exporter.samples import Samples
+from exporter.sink import Subject
 from milepost.identity import Identity
 
 _RUNNING = ("Pending", "Running")

@@ -7,20 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from exporter import families as fam
 from exporter.family import Scope, Vantage
-from exporter.podindex import PodIndex
-from exporter.samples import (
+from exporter.observations import (
     ContainerUsage,
     ControllerTraffic,
     GpuUsage,
-    Histogram,
     IngressTraffic,
     ModelTraffic,
     Observation,
-    Samples,
-    Sink,
-    Subject,
     Traffic,
 )
+from exporter.podindex import PodIndex
+from exporter.samples import Samples
+from exporter.sink import Histogram, Sink, Subject
 from exporter.sources.discovery import ENGINE_CONTAINER
 from milepost.identity import Identity
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from exporter import families as fam
 from exporter.collector import Collection, CollectorCounters
 from exporter.ring import Ring
-from exporter.samples import EXPORTER, Samples
+from exporter.samples import Samples
+from exporter.sink import EXPORTER
 from exporter.watching import KubernetesSource
 from milepost import __version__
 

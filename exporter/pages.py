@@ -14,14 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from exporter.fetch import Fetcher, FetchError
-from exporter.samples import (
-    ControllerTraffic,
-    IngressTraffic,
-    Observation,
-    Samples,
-    SourceResult,
-    Traffic,
-)
+from exporter.observations import ControllerTraffic, IngressTraffic, Observation, Traffic
+from exporter.samples import Samples, SourceResult
 from exporter.sources import nginx
 from exporter.targets import INGRESS_SOURCE, PageTarget
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from exporter import families as fam
 from exporter.fetch import Fetcher, FetchError
+from exporter.observations import ContainerUsage, GpuUsage, Observation
 from exporter.pages import PageBounds, page_result, read_all
 from exporter.podindex import PodIndex
-from exporter.samples import ContainerUsage, GpuUsage, Observation, Samples, SourceResult, Subject
+from exporter.samples import Samples, SourceResult
 from exporter.scan import parse_labels, scan
+from exporter.sink import Subject
 
 
 @dataclass(frozen=True, slots=True)

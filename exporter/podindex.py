@@ -17,7 +17,8 @@ from exporter.blocks import BlockBuilder, Shapes
 from exporter.objects import Pod
 from exporter.podlines import add_state
 from exporter.pods import ContainerEntry, PodEntry, pod_entry
-from exporter.samples import Samples, Subject
+from exporter.samples import Samples
+from exporter.sink import Subject
 
 
 @dataclass(frozen=True, slots=True)

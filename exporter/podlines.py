@@ -9,7 +9,7 @@ from exporter.family import Family
 from exporter.gpu_request import GpuRequest, Quantities, quantity
 from exporter.objects import Container, ContainerStatus, Pod
 from exporter.pods import PodEntry, container_statuses, last_ended, spec_containers, termination_reason
-from exporter.samples import Sink, Subject
+from exporter.sink import Sink, Subject
 
 
 def add_state(out: Sink, pod: Pod, entry: PodEntry) -> None:

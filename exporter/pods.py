@@ -14,7 +14,7 @@ from exporter.blocks import Block
 from exporter.family import Scope
 from exporter.gpu_request import GpuRequest, gpu_request, quantity
 from exporter.objects import Container, ContainerStatus, Pod, Terminated
-from exporter.samples import Subject
+from exporter.sink import Subject
 from exporter.sources.discovery import ENGINE_CONTAINER
 from exporter.targets import PageTarget, node_exporter_page, page_targets
 from milepost.identity import APP_LABEL_V1, Identity, model_and_predictor

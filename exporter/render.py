@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from exporter.blocks import Block, Shape, by_shape
 from exporter.families import FAMILIES, SERIES, SERIES_DROPPED
 from exporter.family import Family, Kind, Mode
-from exporter.samples import EXPORTER, Samples
+from exporter.samples import Samples
+from exporter.sink import EXPORTER
 
 GZIP_WBITS = 31
 _PIECE = 128 * 1024

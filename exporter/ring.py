@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from exporter.collector import Collection
 from exporter.counts import TrafficPoint
-from exporter.samples import ContainerUsage, FrontReading, GpuUsage
+from exporter.observations import ContainerUsage, FrontReading, GpuUsage
 from exporter.traffic import ModelKey, TrafficMeter, points
 from exporter.windows import TrafficWindows, Window
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from exporter.counts import Counts, TrafficPoint
+from exporter.observations import FrontReading, ModelTraffic, Traffic
 from exporter.observed import front_traffic, time_of
-from exporter.samples import FrontReading, ModelTraffic, Traffic
 
 ModelKey = tuple[str, str, str]
 """Namespace, model, predictor; the predictor is empty for the whole model."""

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from exporter import families as fam
 from exporter.fetch import Fetcher, FetchError
 from exporter.gpu.source import View
+from exporter.observations import Observation
 from exporter.pages import PageBounds, page_result, read_all
-from exporter.samples import Containers, Observation, Samples, SourceResult, Subject
+from exporter.samples import Containers, Samples, SourceResult
+from exporter.sink import Subject
 from exporter.sources import dcgm, gpumanager
 from exporter.targets import PageTarget
 

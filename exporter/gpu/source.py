@@ -23,7 +23,9 @@ from exporter.gpu.attribute import SOURCE, Unattributed, attribute
 from exporter.gpu.card import Card
 from exporter.gpu.nvml import NvmlError, Reading
 from exporter.gpu.process import ProcessOwners
-from exporter.samples import Containers, GpuUsage, Samples, SourceResult, Subject
+from exporter.observations import GpuUsage
+from exporter.samples import Containers, Samples, SourceResult
+from exporter.sink import Subject
 
 ABSENT = ("no_library", "no_driver")
 """The reasons of NvmlError on a node without a driver."""

@@ -23,7 +23,8 @@ from exporter.families import (
     GPU_CARD_UTILISATION,
 )
 from exporter.family import Family
-from exporter.samples import Containers, GpuUsage
+from exporter.observations import GpuUsage
+from exporter.samples import Containers
 from exporter.sources.series import Families, Series
 
 SOURCE = "dcgm"

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from exporter.codes import code_class
-from exporter.samples import Histogram, IngressTraffic
+from exporter.observations import IngressTraffic
+from exporter.sink import Histogram
 from exporter.sources.series import Families, Series, counts_by, grouped, histogram, of_family
 
 REQUESTS = "nginx_ingress_controller_requests"

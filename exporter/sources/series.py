@@ -28,8 +28,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from exporter.samples import Histogram
 from exporter.scan import PageError, parse_labels
+from exporter.sink import Histogram
 
 Key = TypeVar("Key")
 

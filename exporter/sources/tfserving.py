@@ -16,7 +16,7 @@ Quirks:
 from __future__ import annotations
 
 from exporter.codes import code_class
-from exporter.samples import Traffic
+from exporter.observations import Traffic
 from exporter.sources.series import Families, counts_by, grouped, histogram, of_family
 
 REQUESTS = ":tensorflow:serving:request_count"

@@ -19,20 +19,12 @@ from exporter.kubelet import read_cadvisor_page, read_resource_page
 from exporter.metricsapi import read_pod_metrics
 from exporter.modellines import add_model_lines
 from exporter.nodelines import add_node_lines
+from exporter.observations import ContainerUsage, ControllerTraffic, FrontReading, GpuUsage, ModelTraffic, Observation
 from exporter.observed import add_model
 from exporter.podindex import PodIndex
 from exporter.render import SeriesBound, page
-from exporter.samples import (
-    ContainerUsage,
-    ControllerTraffic,
-    FrontReading,
-    GpuUsage,
-    ModelTraffic,
-    Observation,
-    Samples,
-    SourceResult,
-    Subject,
-)
+from exporter.samples import Samples, SourceResult
+from exporter.sink import Subject
 from exporter.sources import nginx
 from exporter.sources.pages import read
 from exporter.traffic import front_counts

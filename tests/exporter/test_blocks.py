@@ -18,7 +18,8 @@ from exporter.observed import add_model
 from exporter.podindex import PodIndex
 from exporter.podlines import add_state
 from exporter.pods import pod_entry
-from exporter.samples import EXPORTER, Histogram, Samples, Sink, Subject, number
+from exporter.samples import Samples
+from exporter.sink import EXPORTER, Histogram, Sink, Subject, number
 from milepost.identity import Identity
 from tests.exporter.scene import crashing_pod, healthy_pod, model_page, pending_pod, sharing_pod
 from tests.exporter.workload import ENGINE, running, seldon_pod

@@ -10,8 +10,10 @@ import pytest
 
 from exporter.collector import Collection, Collector
 from exporter.family import Scope
+from exporter.observations import ContainerUsage
 from exporter.rates import CpuRates
-from exporter.samples import STARTING, ContainerUsage, SourceResult, Subject
+from exporter.samples import STARTING, SourceResult
+from exporter.sink import Subject
 from milepost.identity import Identity
 
 CONTAINER = Subject.of(Identity("ns", "m", "p", "pod", "c", "n"), Scope.CONTAINER)

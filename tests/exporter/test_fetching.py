@@ -10,10 +10,10 @@ import pytest
 
 from exporter.fetch import Fetcher, FetchError
 from exporter.kubelet import KubeletAccess, KubeletSource
+from exporter.observations import ContainerUsage, GpuUsage
 from exporter.pages import IngressPagesSource, PageBounds
 from exporter.peers import NodeExportersSource
 from exporter.podindex import PodIndex
-from exporter.samples import ContainerUsage, GpuUsage
 from exporter.targets import PageTarget
 from tests.exporter.pageserver import Pages
 from tests.exporter.scene import PAGES, cluster, node_page, subject

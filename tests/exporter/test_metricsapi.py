@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.metricsapi import PATH, MetricsApiSource
-from exporter.samples import ContainerUsage
+from exporter.observations import ContainerUsage
 from milepost.kube import KubeClient, KubeError
 from tests.exporter.scene import cluster
 

@@ -14,9 +14,10 @@ from exporter.collector import Collection, Collector
 from exporter.family import Family
 from exporter.fetch import Fetcher, FetchError
 from exporter.modelpages import STALE_TURNS, ModelPagesSource
+from exporter.observations import FrontReading
 from exporter.pages import PageBounds
 from exporter.ring import Ring
-from exporter.samples import FrontReading, SourceResult
+from exporter.samples import SourceResult
 from exporter.targets import PageTarget
 from tests.exporter.pageserver import Pages
 from tests.exporter.scene import PAGES, cluster, subject

@@ -16,7 +16,8 @@ from exporter import families as fam
 from exporter.families import FAMILIES
 from exporter.family import Family, Kind, Mode, Scope
 from exporter.render import SeriesBound, compressed, header, page
-from exporter.samples import EXPORTER, Histogram, Samples, Subject
+from exporter.samples import Samples
+from exporter.sink import EXPORTER, Histogram, Subject
 from milepost.identity import Identity
 from tests.exporter.scene import GOLDEN, PAGES_BY_NAME, cluster_page, node_page
 

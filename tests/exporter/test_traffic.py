@@ -12,18 +12,10 @@ from hypothesis import strategies as st
 from exporter.collector import Collection
 from exporter.counts import TrafficPoint, quantile
 from exporter.family import Scope
+from exporter.observations import ContainerUsage, FrontReading, GpuUsage, ModelTraffic, Observation, Traffic
 from exporter.ring import Ring, Rows
-from exporter.samples import (
-    ContainerUsage,
-    FrontReading,
-    GpuUsage,
-    Histogram,
-    ModelTraffic,
-    Observation,
-    SourceResult,
-    Subject,
-    Traffic,
-)
+from exporter.samples import SourceResult
+from exporter.sink import Histogram, Subject
 from exporter.traffic import ModelKey, TrafficMeter, front_counts, points
 from milepost.identity import Identity
 from tests.exporter.workload import ENGINE

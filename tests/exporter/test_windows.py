@@ -9,8 +9,10 @@ import pytest
 
 from exporter.collector import Collection
 from exporter.family import Scope
+from exporter.observations import FrontReading, ModelTraffic, Traffic
 from exporter.ring import Ring
-from exporter.samples import FrontReading, Histogram, ModelTraffic, SourceResult, Subject, Traffic
+from exporter.samples import SourceResult
+from exporter.sink import Histogram, Subject
 from exporter.traffic import front_counts
 from exporter.windows import Window
 from milepost.identity import Identity

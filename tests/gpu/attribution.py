@@ -28,7 +28,8 @@ from exporter.family import Scope
 from exporter.gpu.nvml import Nvml
 from exporter.gpu.process import ProcessOwners
 from exporter.gpu.source import NvmlSource
-from exporter.samples import GpuUsage, Subject
+from exporter.observations import GpuUsage
+from exporter.sink import Subject
 from milepost.identity import Identity
 from tests.exporter.sources.known import KnownContainers
 

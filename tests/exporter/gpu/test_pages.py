@@ -15,8 +15,10 @@ from exporter.fetch import Fetcher
 from exporter.gpu.card import Card
 from exporter.gpu.pages import DcgmSource, GpuManagerSource
 from exporter.gpu.source import View
+from exporter.observations import GpuUsage
 from exporter.pages import PageBounds
-from exporter.samples import GpuUsage, SourceResult, Subject
+from exporter.samples import SourceResult
+from exporter.sink import Subject
 from exporter.targets import PageTarget
 from milepost.identity import Identity
 from tests.exporter.sources.known import KnownContainers

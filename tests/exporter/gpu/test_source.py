@@ -12,7 +12,8 @@ from exporter.gpu.card import Card, CardReading
 from exporter.gpu.nvml import NvmlError, Reading
 from exporter.gpu.process import ProcessOwners
 from exporter.gpu.source import Driver, NvmlSource, View
-from exporter.samples import SourceResult, Subject
+from exporter.samples import SourceResult
+from exporter.sink import Subject
 from milepost.identity import Identity
 from tests.exporter.gpu.hostproc import add_process
 from tests.exporter.sources.known import KnownContainers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from exporter.family import Scope
-from exporter.samples import Subject
+from exporter.sink import Subject
 from milepost.identity import Identity
 
 

@@ -14,7 +14,7 @@ from exporter.families import (
     GPU_CARD_UTILISATION,
 )
 from exporter.gpu.card import Card
-from exporter.samples import GpuUsage
+from exporter.observations import GpuUsage
 from exporter.scan import PageError
 from exporter.sources import dcgm, gpumanager
 from tests.exporter.sources.known import KnownContainers

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from exporter.family import Scope
-from exporter.samples import Samples, Subject
+from exporter.samples import Samples
 from exporter.scan import PageError
+from exporter.sink import Subject
 from exporter.sources.wrapper import METRICS_MAX, Custom, add_samples, parse
 from milepost.identity import Identity
 
