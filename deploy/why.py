@@ -8,6 +8,7 @@ instructions that the node lacks, as TensorFlow's official builds do without AVX
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from deploy.symptoms import (
     Evidence,
@@ -31,10 +32,15 @@ from deploy.symptoms import (
 )
 from milepost.preflight import EXIT_MISSING
 
+Severity = Literal["fault", "note"]
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reason: the rule, what it was found on, the words found there, what to do, and whose log to read."""
+    """One reason: the rule, what it was found on, the words found there, what to do, and whose log to read.
+
+    A `fault` keeps the model from serving; a `note` says what could not be known.
+    """
 
     rule: str
     about: str
@@ -42,6 +48,7 @@ class Finding:
     todo: str
     pod: str = ""
     container: str = ""
+    severity: Severity = "fault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Rule:
     name: str
     matches: Matches
     todo: str
+    severity: Severity = "fault"
 
 
 def why(evidence: Evidence) -> tuple[Finding, ...]:
@@ -58,7 +66,8 @@ def why(evidence: Evidence) -> tuple[Finding, ...]:
     found: dict[tuple[str, str], Finding] = {}
     for rule in RULES:
         for about, text, pod, container in rule.matches(evidence):
-            found.setdefault((rule.name, about), Finding(rule.name, about, text, rule.todo, pod, container))
+            finding = Finding(rule.name, about, text, rule.todo, pod, container, rule.severity)
+            found.setdefault((rule.name, about), finding)
     return tuple(found.values())
 
 
@@ -160,6 +169,11 @@ RULES: tuple[Rule, ...] = (
     Rule("route without endpoints", no_endpoints, "no pod is ready: the other findings say why"),
     Rule("Seldon says failed", failed_state, "see the Deployments' conditions: kubectl describe"),
     Rule("not ready", unsettled, "the other findings say why; without any it is on its way: `milepost model watch`"),
-    Rule("not looked at", unseen, "ask with an account that may: one of them can keep the canary from its requests"),
+    Rule(
+        "not looked at",
+        unseen,
+        "ask with an account that may: one of them can keep the canary from its requests",
+        severity="note",
+    ),
 )
 """Every rule, in the order of the way from an apply to a served request."""

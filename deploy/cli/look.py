@@ -102,7 +102,7 @@ def why_command(key: str, output: str) -> Body:
             click.echo(f"{item.rule}: {item.about}\n    {item.found}\n  → {item.todo}")
             if text:
                 click.echo("    | " + text.replace("\n", "\n    | "))
-        if not findings:
+        if all(item.severity == "note" for item in findings):
             click.echo(f"{key}: nothing found that would keep it from serving")
 
     return body

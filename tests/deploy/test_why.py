@@ -92,6 +92,12 @@ def test_each_failure_is_named_first_with_what_to_do(rule: str, evidence: Eviden
     assert found[0].todo
 
 
+def test_what_could_not_be_looked_at_is_a_note_and_all_else_a_fault() -> None:
+    assert {rule.name for rule in RULES if rule.severity == "note"} == {"not looked at"}
+    assert [found.severity for found in why(dict(CASES)["not looked at"])] == ["note"]
+    assert [found.severity for found in why(pod(ended(132)))] == ["fault"]
+
+
 def test_every_rule_has_a_case() -> None:
     assert {rule for rule, _ in CASES} == {rule.name for rule in RULES}
 

@@ -80,9 +80,9 @@ export class ModelPage {
     this.strips.forEach((strip, index) => strip.set(FIGURES[index][2].map((name) => ({ points: one?.points(name) ?? [] }))));
   }
 
-  // Findings are {rule, about, found, todo, pod, container}; a pod's lines are one press away.
+  // Findings are {rule, about, found, todo, pod, container, severity}; a pod's lines are one press away.
   explain(findings) {
-    this.why.replaceChildren(...findings.map(({ about, found, todo, pod }) => el("div", { class: "why" },
+    this.why.replaceChildren(...findings.map(({ about, found, todo, pod, severity }) => el("div", { class: `why ${severity}` },
       el("strong", {}, `${about}: ${found}`), el("div", {}, todo, " ", pod && el("button", { type: "button", onclick: () => this.logs.onFilter("pod", pod) }, "Its lines")))));
   }
 }

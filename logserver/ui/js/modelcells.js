@@ -78,7 +78,7 @@ export function linkOf(one) { return `#/models/${encodeURIComponent(one.namespac
 
 // Why it does not serve, the first reason first; what Seldon says where nobody knows better; where a rollout is.
 function beneath(one) {
-  const [first, ...others] = one.findings || [];
+  const [first, ...others] = (one.findings || []).filter(({ severity }) => severity !== "note");
   const why = first ? `${first.found} · ${first.about}${others.length ? `, and ${others.length} more` : ""}` : inTrouble(one) ? one.description : "";
   return [why, one.platform?.rollout].filter(Boolean);
 }
