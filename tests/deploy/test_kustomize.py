@@ -231,7 +231,7 @@ def test_the_alerts_and_the_jobs_they_name_are_shipped(built: Objects, overlay: 
     wanted = next(found[1] for text in expressions if (found := re.search(r'up\{job=~"([^"]+)"\} == 0', text)))
     jobs = [body["metadata"]["name"] for body in built[overlay] if body["kind"] == "ServiceMonitor"]
     jobs += [f"milepost-{overlay}/{b['metadata']['name']}" for b in built[overlay] if b["kind"] == "PodMonitor"]
-    assert len(jobs) == 3
+    assert len(jobs) == 4
     assert all(re.fullmatch(wanted, job) for job in jobs)
 
 
