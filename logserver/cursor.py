@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from logserver.record import TopicPartition
 
@@ -41,9 +42,8 @@ class CursorError(ValueError):
     """The text is not a cursor of this kind."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PageCursor:
-    """The place of a line in the total order of all lines."""
+class PageCursor(NamedTuple):
+    """The place of a line in the total order of all lines: a tuple, since every line shown makes one."""
 
     ts_ns: int
     file_id: int

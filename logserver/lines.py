@@ -132,6 +132,6 @@ def values_of(column: pa.Array | pa.ChunkedArray) -> Sequence[object]:
         names = values_of(column.dictionary)
         return ["" if code is None else names[code] for code in column.indices.to_pylist()]
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
-        return [(raw or b"").decode(errors="replace") for raw in column.cast(pa.binary()).to_pylist()]
+        return [(raw or b"").decode(errors="replace") for raw in column.view(pa.binary()).to_pylist()]
     values: list[object] = column.to_pylist()
     return values

@@ -85,6 +85,7 @@ class Reader:
             rows=self.settings.rows_max,
             result_bytes=self.result_bytes_max,
             memory_bytes=self.settings.memory_max,
+            prompt="match(" in sql,  # RE2 alone has a price that the caller sets
         )
         if self._waiting >= self.settings.waiting_max:
             raise Busy(f"{self._waiting} queries wait already, the bound of query.waiting_max")

@@ -22,7 +22,8 @@ NO_PARAMS: Params = {}
 class Limits:
     """Bounds of one query; zero means no bound.
 
-    `rows` and `result_bytes` bound the result, `read_rows` the rows read from disk for it.
+    `rows` and `result_bytes` bound the result, `read_rows` the rows read from disk for it. `prompt` is for expressions
+    that may be slow: the engine then looks at its clock, and for a cancel, after every few rows.
     """
 
     time_s: float = 30.0
@@ -30,6 +31,7 @@ class Limits:
     result_bytes: int = 0
     memory_bytes: int = 0
     read_rows: int = 0
+    prompt: bool = False
 
 
 UNLIMITED = Limits(time_s=0)

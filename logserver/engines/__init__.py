@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# The engine looks at its clock, and whether a query was cancelled, between two blocks of rows; a block of the default
-# size can take a slow expression half a minute. With the cache of query conditions it does not look at all (measured).
+# For `Limits.prompt`. The engine looks at its clock, and whether a query was cancelled, between two blocks of rows; a
+# block of the default size can take a slow expression half a minute, and with the cache of query conditions the engine
+# does not look at all (both measured).
 PROMPT_SETTINGS: dict[str, int] = {"max_block_size": 2048, "use_query_condition_cache": 0}
 
 # ClickHouse error codes (src/Common/ErrorCodes.cpp) by what a caller can do about them.

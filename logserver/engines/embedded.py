@@ -165,6 +165,7 @@ def _limit_settings(limits: Limits) -> str:
     settings = ""
     if limits.time_s:
         settings += f", max_execution_time = {limits.time_s:.3f}"
+    if limits.prompt:
         settings += "".join(f", {name} = {value}" for name, value in PROMPT_SETTINGS.items())
     if limits.rows:
         settings += f", max_result_rows = {limits.rows}, result_overflow_mode = 'throw'"

@@ -220,7 +220,9 @@ def _driver_column(column: pa.ChunkedArray) -> list[Any]:
 def _limit_settings(limits: Limits) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if limits.time_s:
-        settings |= {"max_execution_time": limits.time_s, **PROMPT_SETTINGS}
+        settings["max_execution_time"] = limits.time_s
+    if limits.prompt:
+        settings |= PROMPT_SETTINGS
     if limits.rows:
         settings |= {"max_result_rows": limits.rows, "result_overflow_mode": "throw"}
     if limits.result_bytes:
