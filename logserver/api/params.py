@@ -255,22 +255,6 @@ class ContextParams(TextParams):
             raise bad_parameter("id", str(error)) from error
 
 
-class PodLogParams(Params):
-    """The parameters of the Kubernetes pod log API, with its names and meanings."""
-
-    container: Annotated[str, Field(description="Needed when the pod has several containers.")] = ""
-    follow: Annotated[bool, Field(description="Go on with new lines.")] = False
-    previous: Annotated[bool, Field(description="The container's instance before its last restart.")] = False
-    sinceSeconds: Annotated[int | None, Field(ge=1, le=10**10, description="How far back.")] = None  # noqa: N815
-    sinceTime: Annotated[str | None, Field(description="From this RFC 3339 time.")] = None  # noqa: N815
-    tailLines: Annotated[int | None, Field(ge=0, le=10**9, description="The last lines only.")] = None  # noqa: N815
-    limitBytes: Annotated[int | None, Field(ge=1, le=2**63 - 1, description="End after this many bytes.")] = None  # noqa: N815
-    timestamps: Annotated[bool, Field(description="Begin each line with its time.")] = False
-    stream: Annotated[Literal["All", "Stdout", "Stderr"], Field(description="Which stream.")] = "All"
-    pretty: Annotated[str, Field(description="Accepted and without effect, as for Kubernetes.")] = ""
-    insecureSkipTLSVerifyBackend: Annotated[bool, Field(description="Accepted and without effect.")] = False  # noqa: N815
-
-
 def tail_cursor(parameter: str, text: str | None) -> Vector | None:
     """Return the vector of a parameter; raises Problem."""
     try:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import streamed
 from logserver.api.faults import bad_parameter
-from logserver.api.params import PodLogParams, literal_filter
+from logserver.api.params import Params, literal_filter
 from logserver.api.reading import Reading
 from logserver.api.streams import begun, told
 from logserver.api.tail import Permission, checked, first_event, frames
@@ -33,6 +34,22 @@ from logserver.reader import RequestDeadline
 from logserver.tail import Tail, follow
 from logserver.times import EARLIEST_NS, NS, TimeRange, parse_instant
 from milepost.problem import Problem
+
+
+class PodLogParams(Params):
+    """The parameters of the Kubernetes pod log API, with its names and meanings."""
+
+    container: Annotated[str, Field(description="Needed when the pod has several containers.")] = ""
+    follow: Annotated[bool, Field(description="Go on with new lines.")] = False
+    previous: Annotated[bool, Field(description="The container's instance before its last restart.")] = False
+    sinceSeconds: Annotated[int | None, Field(ge=1, le=10**10, description="How far back.")] = None  # noqa: N815
+    sinceTime: Annotated[str | None, Field(description="From this RFC 3339 time.")] = None  # noqa: N815
+    tailLines: Annotated[int | None, Field(ge=0, le=10**9, description="The last lines only.")] = None  # noqa: N815
+    limitBytes: Annotated[int | None, Field(ge=1, le=2**63 - 1, description="End after this many bytes.")] = None  # noqa: N815
+    timestamps: Annotated[bool, Field(description="Begin each line with its time.")] = False
+    stream: Annotated[Literal["All", "Stdout", "Stderr"], Field(description="Which stream.")] = "All"
+    pretty: Annotated[str, Field(description="Accepted and without effect, as for Kubernetes.")] = ""
+    insecureSkipTLSVerifyBackend: Annotated[bool, Field(description="Accepted and without effect.")] = False  # noqa: N815
 
 
 def pods_router(reading: Reading) -> APIRouter:
