@@ -30,17 +30,22 @@ def served(
     port: int = 0,
     ui: UiSettings | None = None,
     tail_lines_max: int = 20_000,
+    query: QuerySettings | None = None,
 ) -> Iterator[ApiServer]:
     """Serve until the block ends; `port` 0 takes a free one, `tail_lines_max` is what waits for a slow page."""
     started: Future[tuple[ApiServer, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:
         tail = TailSettings(poll_interval=Seconds(0.1), heartbeat=Seconds(0.5), lines_max=tail_lines_max)
-        query = QuerySettings(running_max=3)
         stopping = asyncio.Event()
         try:
             async with api_server(
-                store, authorizer=authorizer, query=query, tail=tail, ui=ui or UiSettings(), port=port
+                store,
+                authorizer=authorizer,
+                query=query or QuerySettings(running_max=3),
+                tail=tail,
+                ui=ui or UiSettings(),
+                port=port,
             ) as server:
                 started.set_result((server, asyncio.get_running_loop(), stopping))
                 await stopping.wait()

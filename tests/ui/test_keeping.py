@@ -10,7 +10,9 @@ import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 
 from logserver.engines.embedded import EmbeddedStore
+from logserver.query_settings import QuerySettings
 from logserver.webui import UiSettings
+from milepost.units import Bytes
 from tests.logserver.api_server import ApiServer
 from tests.ui.browser import Page
 from tests.ui.served import Feed, numbered, served
@@ -69,6 +71,18 @@ def test_a_search_stops_at_the_lines_a_page_keeps_and_says_what_to_do(
     assert notice(page) == "a page keeps 1,000 lines: narrow the range for older ones, or download"
     page.run("document.querySelector('.lines').scrollTop = 0")
     assert page.read_all()["messages"] == [line["message"] for line in numbered(300, KEPT)]
+
+
+def test_a_live_page_says_when_older_lines_are_missing(
+    driver: WebDriver, lines_store: EmbeddedStore, feed: Feed
+) -> None:
+    feed.send([{**line, "message": line["message"].ljust(2**20, ".")} for line in numbered(0, 12)])
+    with served(lines_store, query=QuerySettings(running_max=3, memory_max=Bytes(32 * 2**20))) as server:
+        page = Page(driver, server.url)
+        page.open("#/logs?live=1")
+        page.until_count("live: 6 lines")
+        page.until(lambda: "there may be older lines: the memory limit" in notice(page), "it did not say so")
+        driver.get("about:blank")
 
 
 def test_lines_dropped_for_a_slow_page_are_told_in_their_place_and_can_be_fetched(

@@ -10,7 +10,7 @@ const FETCHED_MAX = 20_000; // of dropped lines, at once; the server holds no mo
 export class LiveLines {
   // `list` shows the lines; `says(count, notice)` shows how many and what is missing; `failure(error)` that it ended.
   constructor(list, { linesMax, says, failure, dropFirst }) {
-    Object.assign(this, { list, linesMax, says, failure, dropFirst, connection: "connecting", paused: false, waiting: [], dropped: 0, leftOut: 0, refused: "" });
+    Object.assign(this, { list, linesMax, says, failure, dropFirst, connection: "connecting", paused: false, waiting: [], dropped: 0, leftOut: 0, past: "", refused: "" });
   }
 
   start(params) {
@@ -26,6 +26,7 @@ export class LiveLines {
   take(event) {
     const told = JSON.parse(event.data);
     if (event.event === "message") this.add(told);
+    else if (event.event === "partial") [this.past] = told.detail.split(";");
     else if (event.event === "dropped") this.lost(told);
     else if (event.event === "reset") this.add([{ gap: told.detail }]);
     else if (event.event === "access") this.access(told);
@@ -77,6 +78,6 @@ export class LiveLines {
     const what = this.paused ? "that waited" : "older ones";
     const old = this.leftOut ? `${this.leftOut.toLocaleString("en")} ${what} left out: a page keeps ${this.linesMax.toLocaleString("en")} lines` : "";
     const waiting = this.paused ? `, ${compact(this.waiting.length)} waiting` : "";
-    this.says(`${this.connection}: ${compact(this.list.items.length)} lines${waiting}`, [lost, old, this.refused].filter(Boolean).join("; "));
+    this.says(`${this.connection}: ${compact(this.list.items.length)} lines${waiting}`, [lost, old, this.past, this.refused].filter(Boolean).join("; "));
   }
 }
