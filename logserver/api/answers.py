@@ -134,14 +134,16 @@ class RejectsModel(BaseModel):
 
 
 class StatsModel(BaseModel):
-    """What the store holds."""
+    """What the store holds; `complete` says whether all namespaces are listed."""
 
     lines: int
     oldest: str | None
     newest: str | None
     namespaces: list[ValueModel]
+    complete: bool
     levels: list[ValueModel]
     followers: int
+    refused_namespaces: list[str]
 
 
 def documented(

@@ -116,8 +116,10 @@ STATS: dict[str, Any] = {
     "oldest": LINE["ts"],
     "newest": LINE["ts"],
     "namespaces": [{"value": "risk", "lines": 1}],
+    "complete": True,
     "levels": [{"value": "error", "lines": 1}],
     "followers": 0,
+    "refused_namespaces": [],
 }
 
 PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {

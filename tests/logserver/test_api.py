@@ -197,7 +197,16 @@ async def test_fields_and_values_are_counted(api: ApiServer) -> None:
     assert (values["values"], values["complete"]) == ([{"value": "info", "lines": 27}], False)
     assert (await get(api, "/api/v1/fields/colour/values", status=404))["type"].endswith("no-such-field")
     stats = await get(api, "/api/v1/stats")
-    assert (stats["lines"], stats["newest"]) == (30, "2026-03-04T09:15:56.000000000Z")
+    assert (stats["lines"], stats["newest"], stats["complete"]) == (30, "2026-03-04T09:15:56.000000000Z", True)
+
+
+async def test_the_stats_say_when_there_are_more_namespaces_than_they_list(
+    api: ApiServer, lines_store: EmbeddedStore
+) -> None:
+    rows = [{"namespace": f"team-{number:03}", "file_offset": number} for number in range(101)]
+    lines_store.insert("lines", line_rows(rows))
+    stats = await get(api, "/api/v1/stats")
+    assert (stats["lines"], len(stats["namespaces"]), stats["complete"]) == (101, 100, False)
 
 
 @pytest.mark.usefixtures("store")
@@ -468,6 +477,7 @@ async def test_a_token_opens_its_namespaces_and_names_the_others(store: Embedded
         await get(api, "/api/v1/logs", {"namespace": "sales"}, 403, headers=bearer)
         await get(api, "/api/v1/rejects", status=403, headers=bearer)
         await get(api, "/api/v1/namespaces/sales/pods/iris-0/log", status=403, headers=bearer)
-        assert (await get(api, "/api/v1/stats", headers=bearer))["lines"] == 20
+        stats = await get(api, "/api/v1/stats", headers=bearer)
+        assert (stats["lines"], stats["refused_namespaces"], stats["complete"]) == (20, ["sales"], True)
         hidden = (await get(api, "/api/v1/fields/namespace/values", headers=bearer))["values"]
         assert hidden == [{"value": "risk", "lines": 20}]
