@@ -61,12 +61,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
-def ingress_nginx(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNginx]:
-    """The ingress-nginx controller of the cluster, class `nginx`, shared: use hosts of your own."""
+def ingress_controller(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNginx]:
+    """The one ingress-nginx controller of the run; tests ask for `ingress_nginx`."""
     controller = need(lambda: IngressNginx(tmp_path_factory.mktemp("ingress")))
     controller.start(cluster)
     yield controller
     controller.stop()
+
+
+@pytest.fixture
+def ingress_nginx(ingress_controller: IngressNginx) -> IngressNginx:
+    """The ingress-nginx controller of the cluster, class `nginx`, shared: use hosts of your own. It runs."""
+    ingress_controller.revive()
+    return ingress_controller
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from tests.parts.go import go_build, module_folder
 from tests.parts.install import Part, Say, Unavailable, debian, install, tool
 from tests.parts.kubernetes import ControlPlane
 from tests.parts.objects import create, pod
-from tests.parts.ports import free_ports
+from tests.parts.ports import free_ports, wait_refusing
 from tests.parts.process import Process
 
 MODULE = "k8s.io/ingress-nginx"
@@ -113,23 +113,41 @@ class IngressNginx:
                 "NGINX_BINARY": debian(_PACKAGES, ["nginx"])["nginx"],
             },
         )
-        self.process.start()
-        # Before this line the controller insists that the port is free.
-        self.process.wait_line("Starting NGINX process", START_S)
-        self._sink = socketserver.ThreadingTCPServer(("127.0.0.1", self._stream_port), _Sink)
-        threading.Thread(target=self._sink.serve_forever, daemon=True).start()
-        self.process.wait_until(self._healthy, "/healthz", START_S)
-        # Health is asked of the controller's own port; callers come to this one, where no host is known yet.
-        self.process.wait_until(self._serves, f"answer on port {self.http_port}", START_S)
+        self._run(self.process)
         return self.http_port
+
+    def revive(self) -> None:
+        """Start it again when it has ended, as the kubelet would.
+
+        This version reads a Service whose deletion it learns of only from a new list (the API server was away) as one
+        of another type, and dies of it: store.go, the DeleteFunc of `serviceHandler`.
+        """
+        if self.process is not None and not self.process.running:
+            wait_refusing(self.http_port, START_S)  # its nginx ends a moment after it
+            self._run(self.process)
 
     def stop(self) -> None:
         """End it and its nginx."""
         if self.process is not None:
             self.process.kill()
+        self._close_sink()
+
+    def _run(self, process: Process) -> None:
+        self._close_sink()
+        process.start()
+        # Before this line the controller insists that the port is free.
+        process.wait_line("Starting NGINX process", START_S)
+        self._sink = socketserver.ThreadingTCPServer(("127.0.0.1", self._stream_port), _Sink)
+        threading.Thread(target=self._sink.serve_forever, daemon=True).start()
+        process.wait_until(self._healthy, "/healthz", START_S)
+        # Health is asked of the controller's own port; callers come to this one, where no host is known yet.
+        process.wait_until(self._serves, f"answer on port {self.http_port}", START_S)
+
+    def _close_sink(self) -> None:
         if self._sink is not None:
             self._sink.shutdown()
             self._sink.server_close()
+            self._sink = None
 
     def state(self) -> str:
         """Return whether it runs and the ends of its logs, for the message of a test that got no answer."""

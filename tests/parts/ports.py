@@ -41,6 +41,15 @@ def accepts(port: int, host: str = "127.0.0.1") -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
+def wait_refusing(port: int, timeout_s: float, host: str = "127.0.0.1") -> None:
+    """Wait until nothing accepts connections any more; raises TimeoutError."""
+    deadline = time.monotonic() + timeout_s
+    while accepts(port, host):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"something accepts connections on {host}:{port} after {timeout_s:g} s")
+        time.sleep(0.05)
+
+
 def wait_accepting(port: int, timeout_s: float, host: str = "127.0.0.1") -> None:
     """Wait until something accepts connections; raises TimeoutError."""
     deadline = time.monotonic() + timeout_s

@@ -142,3 +142,13 @@ async def test_the_metrics_page_tells_the_ingress_the_service_and_the_canary(
             if {'canary=""' in line for line in ours} == {True, False}:
                 return
             await asyncio.sleep(0.5)
+
+
+async def test_a_controller_that_died_is_started_again_and_serves_the_same_routes(
+    route: Route, ingress_nginx: IngressNginx
+) -> None:
+    assert ingress_nginx.process is not None
+    ingress_nginx.process.kill()
+    await route.until(lambda answers: "stable" not in answers)
+    await asyncio.to_thread(ingress_nginx.revive)
+    await route.until(lambda answers: set(answers) == {"stable"})

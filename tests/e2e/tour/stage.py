@@ -1,7 +1,7 @@
 """Everything that the tour needs, started: the programs, what they watch, and what watches them.
 
-Order: the objects of the cluster, the pages of what runs there, the exporters, the log-server, Prometheus and
-Alertmanager; the end is its mirror. The log-server loses a position on its way up (see `_lose_a_position`), so that
+Order: the objects of the cluster, the pages of what runs there, the exporters, the platform, the log-server, Prometheus
+and Alertmanager; the end is its mirror. The log-server loses a position on its way up (see `_lose_a_position`), so that
 what is about lost positions has something to show.
 """
 
@@ -25,6 +25,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from dashboards.alerts.generate import FOLDER as RULES
+from tests.deploy.platform_process import PlatformProcess
 from tests.e2e.server import LogServer
 from tests.e2e.tour.node import Node
 from tests.e2e.tour.objects import CONTROLLER, GPU_MANAGER, MODEL, NODE_EXPORTER, Placed, create_objects
@@ -90,6 +91,8 @@ async def stage(folder: Path, kafka: KafkaBroker, cluster: ControlPlane, namespa
         )  # fmt: skip
         await _start(stack, exporter.start, exporter.stop)
         await _start(stack, on_node.start, on_node.stop)
+        platform = PlatformProcess(folder, cluster.kubeconfig())
+        await _start(stack, platform.start, platform.kill)
         logserver = LogServer(
             folder, kafka.bootstrap, topic, "--ui-exporter-url", exporter.url, "--retention-interval", "5s",
             # Always exceeded: the day of the old line goes, today's stays.
@@ -100,7 +103,11 @@ async def stage(folder: Path, kafka: KafkaBroker, cluster: ControlPlane, namespa
         told: list[Notification] = []
         alertmanager = _alertmanager(folder, stack, told)
         await _start(stack, alertmanager.start, alertmanager.stop)
-        targets = {"milepost-exporter-cluster": exporter.url, "milepost-logserver": logserver.url}
+        targets = {
+            "milepost-exporter-cluster": exporter.url,
+            "milepost-logserver": logserver.url,
+            "milepost-platform": platform.url,
+        }
         config = prometheus_config(targets, placed.pods, alertmanager.url)
         # The configuration names them relative to itself.
         shutil.copytree(RULES, folder / "prometheus" / RULES.relative_to(ROOT))
