@@ -11,6 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -127,10 +128,16 @@ class Page:
         """Scroll from the first line to the last: {messages, ids, most: rows that existed at once}."""
         return self.driver.execute_async_script(_READ_ALL)
 
-    def press(self, *keys: str) -> None:
-        """Press keys where the focus is."""
+    def press(self, *keys: str, held: str = "") -> None:
+        """Press keys wherever the focus is then, as a keyboard does; `held` is a modifier that is down meanwhile."""
+        chain = ActionChains(self.driver)
+        if held:
+            chain.key_down(held)
         for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
+            chain.send_keys(key)
+        if held:
+            chain.key_up(held)
+        chain.perform()
 
     def errors(self) -> list[str]:
         """What the page itself threw or was refused by its policy since the last call."""

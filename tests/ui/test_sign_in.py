@@ -71,6 +71,10 @@ def test_without_a_token_the_page_says_why_and_does_not_ask_for_ever(guarded: Pa
     guarded.press(Keys.ESCAPE)
     guarded.until(lambda: not guarded.all("dialog#sign-in[open]"), "the dialog does not close")
     assert guarded.one(".lines .failure").text
+    guarded.run("document.dispatchEvent(new CustomEvent('sign-in', {detail: 'a request that was under way'}))")
+    assert not guarded.all("dialog#sign-in[open]"), "who declined is asked again"
+    guarded.open("#/models")
+    guarded.one("dialog#sign-in[open]")
 
 
 def test_what_a_token_may_not_read_is_named(guarded: Page) -> None:

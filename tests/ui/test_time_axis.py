@@ -47,7 +47,7 @@ def test_the_keyboard_zooms_and_goes_back(page: Page, feed: Feed) -> None:
     assert page.run("return document.activeElement.classList.contains('plot')")
     page.press(Keys.HOME)
     for _ in range(30):
-        page.press(Keys.SHIFT + Keys.ARROW_RIGHT + Keys.SHIFT)
+        page.press(Keys.ARROW_RIGHT, held=Keys.SHIFT)
     assert "Enter zooms" in told(page)
     assert not page.all(".histogram .brush[hidden]")
 

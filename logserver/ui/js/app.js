@@ -9,6 +9,7 @@ const THEME_KEY = "milepost-theme";
 const HEALTH_MS = 10_000;
 
 let page = null;
+let declined = false; // the question for a token was closed without one
 let config = { exporter: false, platform: false, lines_max: 50_000 };
 
 // Hash routes: #/models, #/models/NAMESPACE/NAME, #/logs, each with ?query.
@@ -16,6 +17,7 @@ function route() {
   const [path, query = ""] = location.hash.slice(1).split("?");
   const [, name = "models", namespace, model] = path.split("/").map(decodeURIComponent);
   const root = document.getElementById("main");
+  declined = false;
   page?.close();
   if (name === "logs") page = new LogsPage(root, query, { linesMax: config.lines_max });
   else if (namespace && model) page = new ModelPage(root, { namespace, model, query, config });
@@ -49,18 +51,20 @@ function onKey(event) {
   else if (page?.key?.(event)) event.preventDefault();
 }
 
+// Several requests of a page are refused at once: who closed the question is not asked again by the rest of them.
 function askForToken(event) {
   const dialog = document.getElementById("sign-in");
   document.getElementById("sign-in-why").textContent = event.detail;
-  if (dialog.open) return;
+  if (dialog.open || declined) return;
   dialog.returnValue = "";
   dialog.showModal();
 }
 
-// Closing the dialog without a token leaves the page as it is.
+// Closing the dialog without a token leaves the page as it is, until another one is opened.
 function useToken() {
   const input = document.getElementById("token");
-  if (document.getElementById("sign-in").returnValue !== "use") return;
+  declined = document.getElementById("sign-in").returnValue !== "use";
+  if (declined) return;
   setToken(input.value.trim());
   input.value = "";
   route();
