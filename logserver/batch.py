@@ -41,12 +41,18 @@ class Extent:
 class Batch:
     """Documents to be stored together."""
 
-    parts: tuple[tuple[TopicPartition, Documents], ...]
+    parts: list[tuple[TopicPartition, Documents]]
     extent: Extent
 
     def table(self) -> pa.Table:
-        """Return a table of DOCUMENT_SCHEMA, the values and keys in a chunk per part: they are not copied."""
-        return _table(self.parts)
+        """Return a table of DOCUMENT_SCHEMA, each column in one chunk.
+
+        The values are copied for it: the engine begins anew at every chunk, and that costs as much as hundreds of rows.
+        Asked for once: the parts go, lest the documents be held twice while they are decoded.
+        """
+        table = _table(self.parts)
+        self.parts.clear()
+        return table
 
 
 @dataclass(slots=True)
@@ -86,7 +92,7 @@ class BatchBuilder:
 
     def take(self) -> Batch:
         """Return the batch and start an empty one."""
-        batch = Batch(tuple(self._parts), Extent(_spans(self._parts), self.rows, _topic_bytes(self._parts)))
+        batch = Batch(self._parts, Extent(_spans(self._parts), self.rows, _topic_bytes(self._parts)))
         self.discard()
         return batch
 
@@ -106,13 +112,13 @@ def _topic_bytes(parts: list[tuple[TopicPartition, Documents]]) -> dict[str, int
     return sizes
 
 
-def _table(parts: tuple[tuple[TopicPartition, Documents], ...]) -> pa.Table:
+def _table(parts: list[tuple[TopicPartition, Documents]]) -> pa.Table:
     topics = sorted({partition.topic for partition, _ in parts})
     codes = np.repeat([topics.index(tp.topic) for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     partitions = np.repeat([tp.partition for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     columns = [
-        pa.chunked_array([docs.values for _, docs in parts]),
-        pa.chunked_array([docs.keys for _, docs in parts]),
+        pa.concat_arrays([docs.values for _, docs in parts]),
+        pa.concat_arrays([docs.keys for _, docs in parts]),
         pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(topics, pa.string())),
         pa.array(partitions.astype(np.uint32)),
         pa.concat_arrays([docs.offsets for _, docs in parts]),

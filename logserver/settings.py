@@ -52,7 +52,7 @@ class IngestSettings:
     """Batches, bad documents and retries."""
 
     batch_rows_max: int = setting(20_000, "A batch is stored when it has this many documents,")
-    batch_bytes_max: Bytes = setting(Bytes(32 * 2**20), "or this many bytes,")
+    batch_bytes_max: Bytes = setting(Bytes(16 * 2**20), "or this many bytes,")
     batch_age_max: Seconds = setting(Seconds(0.25), "or when its first document has waited this long.")
     batches_in_flight_max: int = setting(3, "Batches in memory at once; beyond it partitions are paused.")
     document_bytes_max: Bytes = setting(Bytes(4 * 2**20), "Larger documents are rejected as too_big.")

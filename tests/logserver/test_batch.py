@@ -1,0 +1,57 @@
+"""What is collected becomes one table in one piece, in the order in which it came, and is then let go."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from logserver.batch import BatchBuilder, Documents
+from logserver.decode import DOCUMENT_SCHEMA
+from logserver.record import Span, TopicPartition
+from milepost.units import Bytes, Seconds
+
+FIRST, SECOND = TopicPartition("logs", 0), TopicPartition("audit", 3)
+
+
+def documents(offsets: range) -> Documents:
+    values = [f"document {offset}".encode() for offset in offsets]
+    return Documents(
+        values=pa.array(values, pa.binary()),
+        keys=pa.array([b"key"] * len(offsets), pa.binary()),
+        offsets=pa.array(offsets, pa.uint64()),
+        timestamps_ms=pa.array([1000 + offset for offset in offsets], pa.int64()),
+        next_offset=offsets.stop,
+        bytes=sum(map(len, values)),
+    )
+
+
+def builder(rows_max: int = 100, bytes_max: int = 10_000) -> BatchBuilder:
+    return BatchBuilder(rows_max, Bytes(bytes_max), Seconds(1))
+
+
+def test_a_table_has_one_chunk_a_column_however_many_parts_were_collected() -> None:
+    collecting = builder()
+    for partition, offsets in ((FIRST, range(3)), (SECOND, range(7, 9)), (FIRST, range(3, 5))):
+        collecting.add(partition, documents(offsets), now_s=0)
+    batch = collecting.take()
+    table = batch.table()
+    assert table.schema == DOCUMENT_SCHEMA
+    assert {column.num_chunks for column in table.columns} == {1}
+    assert table["offset"].to_pylist() == [0, 1, 2, 7, 8, 3, 4]
+    assert table["raw"].to_pylist() == [f"document {offset}".encode() for offset in (0, 1, 2, 7, 8, 3, 4)]
+    assert table["topic"].to_pylist() == ["logs"] * 3 + ["audit"] * 2 + ["logs"] * 2
+    assert batch.extent.spans == {FIRST: Span(0, 5), SECOND: Span(7, 9)}
+    assert batch.parts == []
+
+
+def test_a_batch_is_full_by_rows_or_by_bytes_and_old_by_its_first_document() -> None:
+    by_rows, by_bytes = builder(rows_max=3), builder(bytes_max=20)
+    by_rows.add(FIRST, documents(range(2)), now_s=5)
+    assert (by_rows.full, by_rows.age_left_s(5.4), by_rows.age_left_s(6.5)) == (False, 0.5999999999999996, 0)
+    by_rows.add(FIRST, documents(range(2, 3)), now_s=6)
+    assert (by_rows.full, by_rows.age_left_s(6.5)) == (True, 0)
+    by_bytes.add(FIRST, documents(range(1)), now_s=0)
+    assert not by_bytes.full
+    by_bytes.add(FIRST, documents(range(1, 2)), now_s=0)
+    assert by_bytes.full
+    by_bytes.take()
+    assert (by_bytes.full, by_bytes.rows, by_bytes.age_left_s(9)) == (False, 0, 1)
