@@ -45,13 +45,15 @@ def test_a_table_has_one_chunk_a_column_however_many_parts_were_collected() -> N
 
 def test_a_batch_is_full_by_rows_or_by_bytes_and_old_by_its_first_document() -> None:
     by_rows, by_bytes = builder(rows_max=3), builder(bytes_max=20)
-    by_rows.add(FIRST, documents(range(2)), now_s=5)
-    assert (by_rows.full, by_rows.age_left_s(5.4), by_rows.age_left_s(6.5)) == (False, 0.5999999999999996, 0)
-    by_rows.add(FIRST, documents(range(2, 3)), now_s=6)
-    assert (by_rows.full, by_rows.age_left_s(6.5)) == (True, 0)
-    by_bytes.add(FIRST, documents(range(1)), now_s=0)
-    assert not by_bytes.full
-    by_bytes.add(FIRST, documents(range(1, 2)), now_s=0)
-    assert by_bytes.full
+    states = []
+    for collecting, offsets in (
+        (by_rows, range(2)),
+        (by_rows, range(2, 3)),
+        (by_bytes, range(1)),
+        (by_bytes, range(1, 2)),
+    ):
+        collecting.add(FIRST, documents(offsets), now_s=5)
+        states.append((collecting.full, collecting.age_left_s(5.5), collecting.age_left_s(6.5)))
+    assert states == [(False, 0.5, 0), (True, 0.5, 0), (False, 0.5, 0), (True, 0.5, 0)]
     by_bytes.take()
-    assert (by_bytes.full, by_bytes.rows, by_bytes.age_left_s(9)) == (False, 0, 1)
+    assert (by_bytes.rows, by_bytes.bytes, by_bytes.age_left_s(9)) == (0, 0, 1)
