@@ -144,7 +144,13 @@ async def test_what_is_being_parsed_when_partitions_go_is_dropped(kafka: KafkaBr
     async with source_of(topic, plain(kafka)) as source:
         go_on = threading.Event()
         source._parsing.submit(go_on.wait, WAIT_S)
-        fetching = asyncio.create_task(fetch(source, WAIT_S))
+
+        async def fetch_what_comes() -> list[tuple[TopicPartition, Documents]]:
+            while not (found := await fetch(source)) and not go_on.is_set():
+                pass  # assigned, and not told yet from where
+            return found
+
+        fetching = asyncio.create_task(fetch_what_comes())
         async with asyncio.timeout(WAIT_S):
             while not source._expected or source._parsing._work_queue.empty():  # noqa: ASYNC110 (a thread's queue)
                 await asyncio.sleep(0.01)

@@ -195,8 +195,9 @@ class IngressNginx:
             "--publish-status-address=127.0.0.1",
             "--shutdown-grace-period=0",
             "--post-shutdown-grace-period=0",
-            # balancer.lua takes no second change within the same second, so one change a second is the most.
-            "--sync-rate-limit=0.9",
+            # balancer.lua misses a second change within the same second, and a change is posted after its reload: so
+            # changes begin this far apart.
+            "--sync-rate-limit=0.4",
         ]
 
     async def _create_objects(self, control_plane: ControlPlane) -> None:
