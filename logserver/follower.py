@@ -137,7 +137,8 @@ class Follower:
         """Return what comes next, None when nothing came for `patience_s`."""
         if not self._queue:
             try:
-                await asyncio.wait_for(self._arrived.wait(), patience_s)
+                async with asyncio.timeout(patience_s):
+                    await self._arrived.wait()
             except TimeoutError:
                 return None
         item = self._queue.popleft()

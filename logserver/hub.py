@@ -113,7 +113,8 @@ class Hub:
                 await self._patiently(self._take(self._inbox.popleft()))
             elif self._loop.time() < next_poll:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), next_poll - self._loop.time())
+                    async with asyncio.timeout_at(next_poll):
+                        await self._wake.wait()
                 self._wake.clear()
             if self._loop.time() >= next_poll:
                 await self._patiently(self._poll())

@@ -115,7 +115,8 @@ class NvmlSource:
         answer = asyncio.wrap_future(self._running)
         answer.add_done_callback(_look_at)
         try:
-            return await asyncio.wait_for(asyncio.shield(answer), max(0.0, timeout_s))
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                return await asyncio.shield(answer)
         except TimeoutError as error:
             raise NvmlError("deadline", f"the driver did not answer within {timeout_s:.3g} s") from error
 

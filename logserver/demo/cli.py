@@ -139,7 +139,8 @@ async def _log_server(options: Options, bootstrap: str, topic: str) -> AsyncIter
             _say("stopping the log-server")
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), STOP_SECONDS_MAX)
+                async with asyncio.timeout(STOP_SECONDS_MAX):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

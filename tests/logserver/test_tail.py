@@ -300,3 +300,19 @@ async def test_a_replica_that_is_behind_is_waited_for_and_a_cursor_nobody_knows_
         assert await hub.ready({place: 2}, patience_s=0.01)
         assert hub.vector[place] == 2
         assert not await hub.ready({place: 3}, patience_s=0.01)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_stop_that_comes_together_with_a_batch_is_not_forgotten(reader: Reader, turns: int) -> None:
+    hub = Hub(reader, TailSettings(poll_interval=Seconds(60)), Metrics())
+    running = asyncio.create_task(hub.run())
+    await hub.ready({}, 0)
+    hub._wake.clear()
+    await asyncio.sleep(0.05)  # now it waits
+    hub._wake.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    ended, _ = await asyncio.wait([running], timeout=5)
+    running.cancel()
+    assert ended, "the hub goes on"

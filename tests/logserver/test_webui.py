@@ -115,7 +115,8 @@ async def test_who_leaves_in_the_midst_of_an_answer_ends_it_at_the_neighbour_too
         async with session.get(f"{url}/platform/api/v1/watch") as response:
             assert await response.content.readany()
             response.close()
-        await asyncio.wait_for(ended.wait(), timeout=10)
+        async with asyncio.timeout(10):
+            await ended.wait()
     gc.collect()  # an answer that was not closed warns when it is collected, and a warning fails the test
 
 

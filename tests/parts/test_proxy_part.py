@@ -28,7 +28,8 @@ async def proxy() -> AsyncIterator[BreakingProxy]:
 
 async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: bytes) -> bytes:
     writer.write(text)
-    return await asyncio.wait_for(reader.readexactly(len(text)), 2)
+    async with asyncio.timeout(2):
+        return await reader.readexactly(len(text))
 
 
 async def test_it_forwards_both_ways_and_the_end_too(proxy: BreakingProxy) -> None:
@@ -45,7 +46,8 @@ async def test_a_cut_is_a_reset_and_the_next_connection_works(proxy: BreakingPro
     await _say(reader, writer, b"hello")
     await asyncio.to_thread(proxy.cut)
     with pytest.raises(ConnectionResetError):
-        await asyncio.wait_for(reader.read(), 2)
+        async with asyncio.timeout(2):
+            await reader.read()
     writer.transport.abort()
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     assert await _say(reader, writer, b"again") == b"again"
@@ -68,9 +70,11 @@ async def test_a_stalled_connection_is_silent_and_loses_nothing(proxy: BreakingP
     proxy.stall()
     writer.write(b"later")
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(reader.readexactly(5), 0.3)
+        async with asyncio.timeout(0.3):
+            await reader.readexactly(5)
     proxy.flow()
-    assert await asyncio.wait_for(reader.readexactly(5), 2) == b"later"
+    async with asyncio.timeout(2):
+        assert await reader.readexactly(5) == b"later"
     writer.close()
 
 
