@@ -7,6 +7,7 @@ a partition's span runs from its first document to behind its last, also over of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -15,17 +16,48 @@ from logserver.decode import DOCUMENT_SCHEMA
 from logserver.record import MILLISECONDS, Span, TopicPartition
 from milepost.units import Bytes, Seconds
 
+_COLUMN_BYTES_MAX = 2**31 - 1  # of Arrow's type `binary`
+
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Documents of one partition, in offset order and as columns; values and keys may be missing; `bytes` of values."""
+    """Documents of one partition, in offset order and as columns; a missing value or key is empty; `bytes` of values.
 
-    values: pa.BinaryArray
-    keys: pa.BinaryArray
+    Values and keys stay the objects they came as: they are copied once, into the table of the batch.
+    """
+
+    values: list[bytes]
+    keys: list[bytes]
     offsets: pa.UInt64Array
     timestamps_ms: pa.Int64Array
     next_offset: int
     bytes: int
+
+
+class Space:
+    """Memory for the values of one batch after the other: what is new to the process costs four times the copying."""
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+
+    def column(self, values: list[bytes]) -> pa.BinaryArray:
+        """Return the values as a column that lasts until the next call.
+
+        https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-layout
+        """
+        ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
+        size = int(ends[-1]) if values else 0
+        if size > _COLUMN_BYTES_MAX:
+            raise AssertionError(f"a batch of {size} bytes: ingest.batch_bytes_max is far beyond its use")
+        if size > len(self._memory):
+            self._memory = bytearray(size)
+        memory = memoryview(self._memory)
+        begin = 0
+        for value, end in zip(values, ends.tolist(), strict=True):
+            memory[begin:end] = value
+            begin = end
+        offsets = np.concatenate([np.zeros(1, np.int32), ends.astype(np.int32)])
+        return pa.Array.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(memory)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +76,13 @@ class Batch:
     parts: list[tuple[TopicPartition, Documents]]
     extent: Extent
 
-    def table(self) -> pa.Table:
-        """Return a table of DOCUMENT_SCHEMA, each column in one chunk.
+    def table(self, space: Space) -> pa.Table:
+        """Return a table of DOCUMENT_SCHEMA, each column in one chunk; it lasts until the next one is made in `space`.
 
-        The values are copied for it: the engine begins anew at every chunk, and that costs as much as hundreds of rows.
+        One chunk, since the engine begins anew at every chunk, and that costs as much as hundreds of rows.
         Asked for once: the parts go, lest the documents be held twice while they are decoded.
         """
-        table = _table(self.parts)
+        table = _table(self.parts, space)
         self.parts.clear()
         return table
 
@@ -112,13 +144,13 @@ def _topic_bytes(parts: list[tuple[TopicPartition, Documents]]) -> dict[str, int
     return sizes
 
 
-def _table(parts: list[tuple[TopicPartition, Documents]]) -> pa.Table:
+def _table(parts: list[tuple[TopicPartition, Documents]], space: Space) -> pa.Table:
     topics = sorted({partition.topic for partition, _ in parts})
     codes = np.repeat([topics.index(tp.topic) for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     partitions = np.repeat([tp.partition for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     columns = [
-        pa.concat_arrays([docs.values for _, docs in parts]),
-        pa.concat_arrays([docs.keys for _, docs in parts]),
+        space.column(list(chain.from_iterable(docs.values for _, docs in parts))),
+        pa.array(list(chain.from_iterable(docs.keys for _, docs in parts)), pa.binary()),
         pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(topics, pa.string())),
         pa.array(partitions.astype(np.uint32)),
         pa.concat_arrays([docs.offsets for _, docs in parts]),

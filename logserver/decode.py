@@ -1,8 +1,8 @@
 """From documents to lines: a batch of raw Kafka values becomes Arrow columns, and rejects with their reasons.
 
-The hot path is one SELECT of the embedded engine over the batch (`decode.sql`): JSON, time and signs in the text, in
-C++ and without the interpreter's lock; then names, model and level per distinct value (`origin`). Rows it doubts go one
-by one through `repair`, and what comes out of that through the same path; so there is one meaning of a document. Every
+The hot path is one SELECT of the embedded engine over the batch (`facts`): JSON, time and signs in the text, in C++ and
+without the interpreter's lock; then names, model and level per distinct value (`origin`). Rows it doubts go one by one
+through `repair`, and what comes out of that through the same path; so there is one meaning of a document. Every
 document ends as exactly one line or one reject.
 
 A line whose document names no file and offset gets its Kafka position as identity: `file_id` is the hash of
@@ -13,29 +13,23 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
-from string import Template
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logserver.levels import level_sign_sql, trace_id_sql
+from logserver.facts import RAW, FactReader, Transform
 from logserver.origin import Origins
 from logserver.record import LINE_SCHEMA, MILLISECONDS, NAME, REJECT_SCHEMA
 from logserver.repair import Reject, repair
 from milepost.units import Bytes
 
-# Runs a SELECT from `Python(rows)` over the given table: EmbeddedStore.transform or an engine without tables.
-Transform = Callable[[str, pa.Table], pa.Table]
-
 DOCUMENT_SCHEMA = pa.schema(
     [
-        pa.field("raw", pa.binary()),
-        pa.field("key", pa.binary()),
+        RAW,
+        pa.field("key", pa.binary(), nullable=False),
         pa.field("topic", NAME),
         pa.field("partition", pa.uint32()),
         pa.field("offset", pa.uint64()),
@@ -44,14 +38,6 @@ DOCUMENT_SCHEMA = pa.schema(
 )
 
 NANOSECONDS_PER_DAY = 86_400 * 10**9
-_DOCUMENT_TYPE = (
-    "Tuple(`@timestamp` String, message String, stream String, level String, severity String, "
-    "log Tuple(offset Nullable(UInt64), level String, flags Array(String), "
-    "file Tuple(path String, device_id String, inode String, fingerprint String)), "
-    "trace Tuple(id String), trace_id String, host Tuple(name String), container Tuple(id String), "
-    "kubernetes Tuple(namespace String, pod Tuple(name String), node Tuple(name String), "
-    "container Tuple(name String), labels String))"
-)
 _DECODED = [
     name for name in LINE_SCHEMA.names if name not in (*DOCUMENT_SCHEMA.names, "indexed_at", "keep_days", "day")
 ]
@@ -83,11 +69,10 @@ class Decoder:
     def __init__(
         self, transform: Transform, keep: KeepDays, *, document_bytes_max: Bytes, reject_bytes_max: Bytes
     ) -> None:
-        self._transform = transform
+        self._facts = FactReader(transform)
         self._keep = keep
         self._document_bytes_max = document_bytes_max
         self._reject_bytes_max = reject_bytes_max
-        self._sql = decode_sql()
         self._origins = Origins()
 
     def decode(self, documents: pa.Table, *, now: datetime.datetime) -> Decoded:
@@ -106,14 +91,11 @@ class Decoder:
 
     def _content(self, raws: pa.Table) -> pa.Table:
         """Return what the documents say: the columns of a line that are not of Kafka, and `doubt`."""
-        facts = self._transform(self._sql, raws).combine_chunks()
-        if facts.num_rows != raws.num_rows:
-            raise AssertionError(f"{raws.num_rows} documents became {facts.num_rows} rows")
-        return self._origins.named(facts)
+        return self._origins.named(self._facts.read(raws))
 
     def _sized(self, documents: pa.Table) -> tuple[pa.Table, dict[int, Reject]]:
         """Return the documents without the values that are too big, and a reject for each of these rows."""
-        sizes = pc.fill_null(pc.binary_length(documents["raw"]), 0).to_numpy()
+        sizes = pc.binary_length(documents["raw"]).to_numpy()
         big = np.flatnonzero(sizes > self._document_bytes_max)
         if not len(big):
             return documents, {}
@@ -122,7 +104,7 @@ class Decoder:
             int(row): Reject("too_big", f"{sizes[row]} bytes; ingest.document_bytes_max is {limit}") for row in big
         }
         keep = pa.array(sizes <= limit)
-        return documents.set_column(0, "raw", pc.if_else(keep, documents["raw"], b"")), problems
+        return documents.set_column(0, RAW, pc.if_else(keep, documents["raw"], b"")), problems
 
     def _repaired(
         self, documents: pa.Table, content: pa.Table, doubtful: npt.NDArray[np.int64], problems: dict[int, Reject]
@@ -132,7 +114,7 @@ class Decoder:
         for row in doubtful:
             if int(row) in problems:
                 continue
-            outcome = repair(documents["raw"][int(row)].as_py() or b"")
+            outcome = repair(documents["raw"][int(row)].as_py())
             if isinstance(outcome, Reject):
                 problems[int(row)] = outcome
             else:
@@ -140,7 +122,7 @@ class Decoder:
                 repaired.append(outcome)
         if not rows:
             return content
-        again = self._content(pa.table({"raw": pa.array(repaired, pa.binary())}))
+        again = self._content(pa.table([pa.array(repaired, RAW.type)], schema=pa.schema([RAW])))
         for row, doubt, raw in zip(rows, again["doubt"].to_pylist(), repaired, strict=True):
             if doubt == "timestamp":
                 problems[row] = Reject("bad_timestamp", f"@timestamp is no time from 1900 to 2262: {raw[:80]!r}")
@@ -170,7 +152,7 @@ class Decoder:
         rows = sorted(problems)
         picked = documents.take(pa.array(rows, pa.int64()))
         limit = self._reject_bytes_max
-        raws = [raw or b"" for raw in picked["raw"].to_pylist()]
+        raws = picked["raw"].to_pylist()
         cut = [f" (kept {limit} of {len(raw)} bytes)" if len(raw) > limit else "" for raw in raws]
         columns = {
             "received_at": pa.repeat(pa.scalar(_milliseconds(now), MILLISECONDS), len(rows)),
@@ -180,20 +162,9 @@ class Decoder:
             "reason": pa.array([problems[row].reason for row in rows], pa.string()).dictionary_encode(),
             "detail": pa.array([problems[row].detail + note for row, note in zip(rows, cut, strict=True)], pa.string()),
             "raw": pa.array([raw[:limit] for raw in raws], pa.binary()),
-            "key": pa.array([(key or b"")[:limit] for key in picked["key"].to_pylist()], pa.binary()),
+            "key": pa.array([key[:limit] for key in picked["key"].to_pylist()], pa.binary()),
         }
         return pa.table([columns[name] for name in REJECT_SCHEMA.names], schema=REJECT_SCHEMA)
-
-
-def decode_sql() -> str:
-    """Return the SELECT of the hot path."""
-    said_level = "multiIf(d.log.level != '', d.log.level, d.level != '', d.level, d.severity)"
-    said_trace = "if(d.trace.id != '', d.trace.id, d.trace_id)"
-    return Template((resources.files("logserver") / "decode.sql").read_text("utf-8")).substitute(
-        document_type=f"'{_DOCUMENT_TYPE}'",
-        level_sign=level_sign_sql(message="d.message", said=said_level),
-        trace_id=trace_id_sql(message="d.message", said=said_trace),
-    )
 
 
 def store_days(

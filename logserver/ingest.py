@@ -1,9 +1,10 @@
 """THE loop: fetch, collect, decode, store.
 
-    read ──batch──▶ [decode in threads] ──in order──▶ [store in one thread] ──▶ followers, metrics, Kafka commit
+    read ──batch──▶ [decode in a thread] ──in order──▶ [store in a thread] ──▶ followers, metrics, Kafka commit
 
 One task fetches and collects; a full or old batch is decoded in a thread while the one before it is stored in another.
-While as many batches are in flight as can be worked on, an old one waits for more documents rather than in a queue.
+While a batch is in flight, an old one waits for more documents rather than in a queue: each costs as much as thousands
+of lines.
 At most `batches_in_flight_max` batches exist beyond the one being collected: when the store is slow or down the
 partitions are paused, the group membership kept by polling, and the same batch is tried again with backoff.
 
@@ -23,7 +24,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from logserver.batch import Batch, BatchBuilder, Documents, Extent
+from logserver.batch import Batch, BatchBuilder, Documents, Extent, Space
 from logserver.decode import Decoded, Decoder
 from logserver.errors import Fenced, Transient
 from logserver.kafka import KafkaSource, open_source
@@ -42,7 +43,6 @@ log = logging.getLogger(__name__)
 PAUSED_POLL_S = 0.1
 BUSY_POLL_S = 0.02
 IDLE_POLL_S = 0.5
-DECODE_THREADS = 2
 # Parsed and handed over together: enough to be worth a thread's while, and a block that fits the processor's caches.
 FETCH_ROWS = 4000
 # A full pipeline is the rule while catching up; pausing partitions gives up what was fetched for them already.
@@ -82,7 +82,8 @@ class Ingest:
         self._status = status
         self._on_stored = on_stored
         self._brake = RejectBrake(ratio_max=settings.reject_ratio, window=settings.reject_window)
-        self._decoding = ThreadPoolExecutor(DECODE_THREADS, "decode")
+        self._decoding = ThreadPoolExecutor(1, "decode")
+        self._space = Space()
         self._store_thread = StoreThread(status, metrics, backoff_max_s=settings.retry_backoff_max)
         self._builder = BatchBuilder(settings.batch_rows_max, settings.batch_bytes_max, settings.batch_age_max)
         self._queue: asyncio.Queue[Pending] = asyncio.Queue()
@@ -166,7 +167,7 @@ class Ingest:
     @property
     def _busy(self) -> bool:
         """Whether a further batch would only wait: then an old one goes on growing, which makes its lines cheaper."""
-        return self._in_flight >= DECODE_THREADS and self._status.store_ok
+        return self._in_flight > 0 and self._status.store_ok
 
     async def _fetch(self, source: KafkaSource, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         try:
@@ -203,7 +204,7 @@ class Ingest:
 
     def _decode(self, batch: Batch) -> Decoded:
         began = time.monotonic()
-        decoded = self._decoder.decode(batch.table(), now=datetime.datetime.now(datetime.UTC))
+        decoded = self._decoder.decode(batch.table(self._space), now=datetime.datetime.now(datetime.UTC))
         self._metrics.histogram("batch_seconds", "decode").observe(time.monotonic() - began)
         return decoded
 

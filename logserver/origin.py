@@ -34,7 +34,7 @@ _PODS = re.compile(r"/pods/([^/_]+)_([^/_]+)_([^/_]+)/([^/]+)/[^/]*\Z")
 
 
 class Said(NamedTuple):
-    """What a document says of its origin; the names of `decode.sql`'s columns."""
+    """What a document says of its origin; named as the columns of `facts`."""
 
     file_path: str
     device_id: str

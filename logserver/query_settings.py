@@ -40,10 +40,10 @@ class TailSettings:
     """Bounds of following."""
 
     followers_max: int = setting(2_000, "Followers at once; further ones are refused with 503.")
-    lines_max: int = setting(20_000, "Lines that wait for one slow follower; beyond it lines are dropped and told.")
-    bytes_max: Bytes = setting(Bytes(16 * 2**20), "Bytes that wait for one slow follower.")
+    lines_max: int = setting(50_000, "Lines that wait for one slow follower; beyond it lines are dropped and told.")
+    bytes_max: Bytes = setting(Bytes(32 * 2**20), "Bytes that wait for one slow follower.")
     chunk_lines: int = setting(500, "Lines in one event at most.")
     heartbeat: Seconds = setting(Seconds(15), "A sign of life after this much silence.")
     poll_interval: Seconds = setting(Seconds(0.25), "How often lines stored by other replicas are looked for.")
-    inbox_batches: int = setting(64, "Stored batches that wait for the hub; beyond it they are read from the store.")
+    inbox_batches: int = setting(16, "Stored batches that wait for the hub; beyond it they are read from the store.")
     check_access: Seconds = setting(Seconds(60), "How often a follower's permission is checked again.")

@@ -51,10 +51,10 @@ class KafkaSettings:
 class IngestSettings:
     """Batches, bad documents and retries."""
 
-    batch_rows_max: int = setting(20_000, "A batch is stored when it has this many documents,")
-    batch_bytes_max: Bytes = setting(Bytes(16 * 2**20), "or this many bytes,")
+    batch_rows_max: int = setting(40_000, "A batch is stored when it has this many documents,")
+    batch_bytes_max: Bytes = setting(Bytes(64 * 2**20), "or this many bytes,")
     batch_age_max: Seconds = setting(Seconds(0.25), "or when its first document has waited this long.")
-    batches_in_flight_max: int = setting(3, "Batches in memory at once; beyond it partitions are paused.")
+    batches_in_flight_max: int = setting(2, "Batches in memory at once; beyond it partitions are paused.")
     document_bytes_max: Bytes = setting(Bytes(4 * 2**20), "Larger documents are rejected as too_big.")
     reject_ratio: float = setting(
         0.5, "Consumption stops loudly when more than this part of a window of documents is bad; 1 never stops."

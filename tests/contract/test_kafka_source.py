@@ -86,7 +86,7 @@ async def read(source: KafkaSource, count: int) -> pa.Table:
         while sum(part.num_rows for part in parts) < count:
             for _, found in await fetch(source):
                 columns = [found.offsets, found.keys, found.values, found.timestamps_ms]
-                parts.append(pa.table(columns, names=["offset", "key", "value", "ms"]))
+                parts.append(pa.table(columns, ["offset", "key", "value", "ms"]))
     return pa.concat_tables(parts)
 
 
@@ -137,6 +137,18 @@ async def test_the_marks_of_transactions_are_passed_over(kafka: KafkaBroker, top
     async with source_of(topic, plain(kafka)) as source:
         rows = await read(source, 3)
         assert rows["offset"].to_pylist() == [0, 2, 4]
+
+
+async def test_a_missing_key_or_value_arrives_empty(kafka: KafkaBroker, topic: str) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        await producer.send(topic, None, key=b"gone")
+        await producer.send(topic, value(1))
+    async with source_of(topic, plain(kafka)) as source:
+        rows = await read(source, 2)
+        assert rows.select(["key", "value"]).to_pylist() == [
+            {"key": b"gone", "value": b""},
+            {"key": b"", "value": value(1)},
+        ]
 
 
 async def test_what_is_being_parsed_when_partitions_go_is_dropped(kafka: KafkaBroker, topic: str) -> None:

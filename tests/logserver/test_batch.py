@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from logserver.batch import BatchBuilder, Documents
+from logserver.batch import BatchBuilder, Documents, Space
 from logserver.decode import DOCUMENT_SCHEMA
 from logserver.record import Span, TopicPartition
 from milepost.units import Bytes, Seconds
@@ -15,8 +15,8 @@ FIRST, SECOND = TopicPartition("logs", 0), TopicPartition("audit", 3)
 def documents(offsets: range) -> Documents:
     values = [f"document {offset}".encode() for offset in offsets]
     return Documents(
-        values=pa.array(values, pa.binary()),
-        keys=pa.array([b"key"] * len(offsets), pa.binary()),
+        values=values,
+        keys=[b"key"] * len(offsets),
         offsets=pa.array(offsets, pa.uint64()),
         timestamps_ms=pa.array([1000 + offset for offset in offsets], pa.int64()),
         next_offset=offsets.stop,
@@ -33,7 +33,7 @@ def test_a_table_has_one_chunk_a_column_however_many_parts_were_collected() -> N
     for partition, offsets in ((FIRST, range(3)), (SECOND, range(7, 9)), (FIRST, range(3, 5))):
         collecting.add(partition, documents(offsets), now_s=0)
     batch = collecting.take()
-    table = batch.table()
+    table = batch.table(Space())
     assert table.schema == DOCUMENT_SCHEMA
     assert {column.num_chunks for column in table.columns} == {1}
     assert table["offset"].to_pylist() == [0, 1, 2, 7, 8, 3, 4]

@@ -34,8 +34,8 @@ def stored(tally: Tally, lines: pa.Table, *, topics: tuple[str, ...] = ("logs",)
 
 def documents() -> Documents:
     return Documents(
-        values=pa.array([b"123", None], pa.binary()),
-        keys=pa.array([None, None], pa.binary()),
+        values=[b"123", b""],
+        keys=[b"", b""],
         offsets=pa.array([5, 7], pa.uint64()),
         timestamps_ms=pa.array([0, 0], pa.int64()),
         next_offset=8,
