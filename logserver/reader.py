@@ -72,7 +72,9 @@ class Reader:
             self._days_end_s = now_s + DAYS_FRESH_S * any(self._days)
         return self._days
 
-    async def rows(self, sql: str, params: Params = NO_PARAMS, *, time_s: float | None = None) -> pa.Table:
+    async def rows(
+        self, sql: str, params: Params = NO_PARAMS, *, time_s: float | None = None, threads: int = 0
+    ) -> pa.Table:
         """Return the whole result of a select that is small by its LIMIT or GROUP BY.
 
         Raises QueryTimeout, QueryTooLarge, Rejected, Transient, Busy. When the calling task is cancelled, so is the
@@ -86,6 +88,7 @@ class Reader:
             result_bytes=self.result_bytes_max,
             memory_bytes=self.settings.memory_max,
             prompt="match(" in sql,  # RE2 alone has a price that the caller sets
+            threads=threads,
         )
         if self._waiting >= self.settings.waiting_max:
             raise Busy(f"{self._waiting} queries wait already, the bound of query.waiting_max")
@@ -97,7 +100,12 @@ class Reader:
         return await self._run(sql, params, limits)
 
     async def rows_up_to(
-        self, limit: int, query: Callable[[int], tuple[str, Params]], *, deadline: RequestDeadline | None = None
+        self,
+        limit: int,
+        query: Callable[[int], tuple[str, Params]],
+        *,
+        deadline: RequestDeadline | None = None,
+        threads: int = 0,
     ) -> tuple[pa.Table, bool]:
         """Return the first rows of `query(limit)`, fewer than `limit` where they are huge, and whether more may follow.
 
@@ -106,7 +114,8 @@ class Reader:
         while True:
             sql, params = query(limit)
             try:
-                rows = await self.rows(sql, params, time_s=None if deadline is None else deadline.left_s())
+                time_s = None if deadline is None else deadline.left_s()
+                rows = await self.rows(sql, params, time_s=time_s, threads=threads)
             except QueryTooLarge:
                 if limit == 1:
                     raise

@@ -1,6 +1,7 @@
 """Where to look first: a range cut into windows, the wanted end first.
 
-The last lines of something are nearly always recent, so a page looks at a short window and then at longer ones. How
+The last lines of something are nearly always recent, so a page looks at a short window and then at longer ones: every
+stored part that a window touches costs a millisecond, a further window four, and what prints seldom needs one more. How
 much longer depends on how long the last one took: cheap and empty windows grow fast (a pod gone for days costs a
 handful of queries), costly ones slowly (a text search stops close to its last hit).
 """
@@ -13,8 +14,8 @@ from logserver.filters import Selection
 from logserver.query import Direction
 from logserver.times import NS, TimeRange
 
-_FIRST_NS = {"pod": 600 * NS, "model": 120 * NS, "namespace": 60 * NS}
-_FIRST_OPEN_NS = 15 * NS
+_FIRST_NS = {"pod": 60 * NS, "model": 30 * NS, "namespace": 30 * NS}
+_FIRST_OPEN_NS = 10 * NS
 _GROWTH = ((0.02, 64), (0.2, 16), (float("inf"), 4))
 """(seconds the last window took at most, factor for the next one)."""
 

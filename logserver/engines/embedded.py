@@ -175,6 +175,8 @@ def _limit_settings(limits: Limits) -> str:
         settings += f", max_rows_to_read = {limits.read_rows}, read_overflow_mode = 'throw'"
     if limits.memory_bytes:
         settings += f", max_memory_usage = {limits.memory_bytes}"
+    if limits.threads:
+        settings += f", max_threads = {limits.threads}"
     return settings
 
 

@@ -231,6 +231,8 @@ def _limit_settings(limits: Limits) -> dict[str, Any]:
         settings |= {"max_rows_to_read": limits.read_rows, "read_overflow_mode": "throw"}
     if limits.memory_bytes:
         settings["max_memory_usage"] = limits.memory_bytes
+    if limits.threads:
+        settings["max_threads"] = limits.threads
     return settings
 
 
