@@ -5,8 +5,8 @@ list `STREAM_FIELDS`. What the engine can use to skip data (exact and prefix con
 words for the index of words) stands beside the exact predicate, never instead of it.
 
 The order of work is ours, since the engine's optimizer takes a search of text for cheaper and more selective than it is
-(measured: it ran RE2 before it looked at the time). Times and names go into PREWHERE: the message is read where they
-hold. Texts go into WHERE, the cheap tests first, and RE2 last and only on lines that have the literals it needs.
+(measured: it ran RE2 before it looked at the time), and to work the order out takes it a millisecond. Times and names go
+into PREWHERE: the message is read where they hold. Texts go into WHERE, the cheap tests first, and RE2 last and only on lines that have the literals it needs.
 """
 
 from __future__ import annotations
@@ -53,11 +53,14 @@ class Statement:
 
     @property
     def where(self) -> str:
-        """The WHERE clause (with texts, and PREWHERE), empty when everything is wanted."""
-        if not self.texts:
-            return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+        """The clauses PREWHERE and WHERE, empty when everything is wanted."""
         before = f"PREWHERE {' AND '.join(self.conditions)} " if self.conditions else ""
-        return f"{before}WHERE {_each_if_the_one_before(self.texts)}"
+        return f"{before}WHERE {_each_if_the_one_before(self.texts)}" if self.texts else before
+
+    @property
+    def where_final(self) -> str:
+        """The clause of a statement with FINAL, which must merge rows before it filters them."""
+        return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
 
 
 def conditions(selection: Selection, time: TimeRange = TimeRange()) -> Statement:  # noqa: B008 - frozen

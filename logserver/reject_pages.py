@@ -57,7 +57,7 @@ async def read_rejects(
     """
     statement = _wanted(time, reasons, topics)
     counted = await reader.rows(
-        f"SELECT reason, count() AS documents FROM rejects FINAL {statement.where} GROUP BY reason",  # noqa: S608 (bound)
+        f"SELECT reason, count() AS documents FROM rejects FINAL {statement.where_final} GROUP BY reason",  # noqa: S608 (bound)
         statement.params,
     )
     by_reason = {row["reason"]: row["documents"] for row in counted.to_pylist()}
@@ -85,7 +85,7 @@ def _documents(statement: Statement, rows_max: int) -> tuple[str, dict[str, obje
     sql = (
         "SELECT toUnixTimestamp64Milli(received_at) AS received_ms, topic, partition, offset, reason, detail, "  # noqa: S608
         f"base64Encode(raw) AS raw FROM rejects WHERE ({_PLACE}) IN "
-        f"(SELECT {_PLACE} FROM rejects FINAL {statement.where} {_NEWEST_FIRST} LIMIT {{rows_max:UInt64}}) "
+        f"(SELECT {_PLACE} FROM rejects FINAL {statement.where_final} {_NEWEST_FIRST} LIMIT {{rows_max:UInt64}}) "
         f"{_NEWEST_FIRST} LIMIT 1 BY {_PLACE}"
     )
     return sql, {**statement.params, "rows_max": rows_max}
