@@ -5,8 +5,9 @@ list `STREAM_FIELDS`. What the engine can use to skip data (exact and prefix con
 words for the index of words) stands beside the exact predicate, never instead of it.
 
 The order of work is ours, since the engine's optimizer takes a search of text for cheaper and more selective than it is
-(measured: it ran RE2 before it looked at the time), and to work the order out takes it a millisecond. Times and names go
-into PREWHERE: the message is read where they hold. Texts go into WHERE, the cheap tests first, and RE2 last and only on lines that have the literals it needs.
+(measured: it ran RE2 before it looked at the time), and to work the order out takes it a millisecond. Times and names
+go into PREWHERE: the message is read where they hold. Texts go into WHERE, the cheap tests first, and RE2 last and only
+on lines that have the literals it needs.
 """
 
 from __future__ import annotations
