@@ -43,6 +43,22 @@ def test_a_table_has_one_chunk_a_column_however_many_parts_were_collected() -> N
     assert batch.parts == []
 
 
+def test_the_memory_of_a_batch_is_that_of_the_one_before_and_grows_with_the_batches() -> None:
+    space, seen = Space(), []
+    for offsets in (range(3), range(3, 40), range(40, 41)):
+        collecting = builder()
+        collecting.add(FIRST, documents(offsets), now_s=0)
+        column = collecting.take().table(space)["raw"]
+        seen.append(column.chunk(0).buffers()[2].address)
+        assert column.to_pylist() == [f"document {offset}".encode() for offset in offsets]
+    assert seen[0] != seen[1] == seen[2]
+
+
+def test_documents_without_a_value_and_no_documents_at_all_are_columns_too() -> None:
+    assert Space().column([b"", b"a", b""]).to_pylist() == [b"", b"a", b""]
+    assert Space().column([]).to_pylist() == []
+
+
 def test_a_batch_is_full_by_rows_or_by_bytes_and_old_by_its_first_document() -> None:
     by_rows, by_bytes = builder(rows_max=3), builder(bytes_max=20)
     states = []
