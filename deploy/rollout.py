@@ -26,6 +26,7 @@ from deploy.spec import Split
 
 STEPS_MAX = 20
 JUDGE = "milepost (automatic judgement)"
+CLOCK = "milepost (by time, not judged)"
 PASSED = "all steps passed; waits for `rollout promote`"
 """The note of a rollout that pauses because its plan says so, not because something stopped it."""
 
@@ -114,14 +115,15 @@ def _next_step(record: Record, now: float) -> Record:
     rollout = record.rollout
     if rollout is None:
         return record
+    deed = Deed(JUDGE if rollout.plan.judged else CLOCK, now)
     if rollout.step + 1 < len(rollout.plan.steps):
         step = rollout.step + 1
         detail = f"{step + 1} of {len(rollout.plan.steps)} at {rollout.plan.steps[step].split.percent} %"
-        record = audited(record, Deed(JUDGE, now), "step", detail)
+        record = audited(record, deed, "step", detail)
         return replace(record, rollout=replace(rollout, step=step, held_from=0.0))
     if rollout.plan.auto_promote:
-        return edits.promote(record, Deed(JUDGE, now))
-    return edits.pause(record, Deed(JUDGE, now), note=PASSED)
+        return edits.promote(record, deed)
+    return edits.pause(record, deed, note=PASSED)
 
 
 def _hold_s(rollout: Rollout) -> float:

@@ -25,6 +25,7 @@ from logserver.counts import count_fields, count_values, read_histogram, span
 from logserver.cursor import encode_reject
 from logserver.filters import STREAM_FIELDS, Selection
 from logserver.reader import Reader
+from logserver.record import LEVELS
 from logserver.reject_pages import RejectedDocument, read_rejects
 from logserver.times import LATEST_NS, NS, TimeRange, duration_ns, format_ns
 from milepost.problem import Problem
@@ -117,7 +118,7 @@ async def _stats(reading: Reading, allowed: Allowed) -> dict[str, Any]:
     reader, whole = reading.reader, TimeRange()
     found = await span(reader, allowed.selection, whole)
     namespaces = await count_values(reader, allowed.selection, whole, field="namespace", limit=NAMESPACES_SHOWN + 1)
-    levels = await count_values(reader, allowed.selection, whole, field="level", limit=NAMESPACES_SHOWN)
+    levels = await count_values(reader, allowed.selection, whole, field="level", limit=len(LEVELS))
     return {
         "lines": found[0] if found else 0,
         "oldest": format_ns(found[1]) if found else None,

@@ -85,6 +85,12 @@ def test_percentages_that_do_not_rise_are_refused() -> None:
         rollout.canary((50, 10), 60)
 
 
+@pytest.mark.parametrize(("judged", "author"), [(True, rollout.JUDGE), (False, rollout.CLOCK)])
+def test_a_step_says_whether_it_was_judged(judged: bool, author: str) -> None:
+    moved = rollout.advance(begun(judged=judged), now=161, verdict=Verdict("pass", "fine") if judged else None)
+    assert [(entry.verb, entry.author) for entry in moved.audit[-1:]] == [("step", author)]
+
+
 def test_each_advance_is_told_in_one_line() -> None:
     record = begun(judged=False)
     lines = []
