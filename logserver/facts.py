@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logserver.distinct import split
 from logserver.levels import level_sign_sql, trace_id_sql
 
 # Runs a SELECT from `Python(rows)` over the given table: EmbeddedStore.transform or an engine without tables.
@@ -59,11 +60,13 @@ _FIELDS = {
 # Asked only of rows in which something is missing: each of these parses the document again.
 _MISSING_SQL = """
 SELECT
-    JSONType(document, 'log') NOT IN ('Null', 'Object') AS log_is_odd,
-    JSONType(document, 'kubernetes') NOT IN ('Null', 'Object') AS kubernetes_is_odd,
-    JSONHas(document, 'log', 'offset') AS has_offset
-FROM (SELECT raw AS document FROM Python(rows))
+    JSONType(raw, 'log') NOT IN ('Null', 'Object') AS log_is_odd,
+    JSONType(raw, 'kubernetes') NOT IN ('Null', 'Object') AS kubernetes_is_odd,
+    JSONHas(raw, 'log', 'offset') AS has_offset
+FROM Python(rows)
 """
+_TEXTS = pa.list_(pa.string())
+_EPOCH = pa.scalar(0, pa.timestamp("ns", "UTC"))
 
 
 class FactReader:
@@ -88,20 +91,27 @@ class FactReader:
         return facts.append_column("doubt", self._doubts(raws, facts, _is_null(found["parsed"])))
 
     def _doubts(self, raws: pa.Table, facts: pa.Table, timeless: Mask) -> pa.DictionaryArray:
-        doubts = np.zeros(facts.num_rows, dtype=np.int32)
         no_path, no_namespace = _is_empty(facts["file_path"]), _is_empty(facts["said_namespace"])
         no_offset = _is_null(facts["offset_in_file"])
-        missing = np.flatnonzero(no_path | no_namespace | no_offset)
-        odd = self._run(_MISSING_SQL, raws.take(pa.array(missing))) if len(missing) else None
-        if odd is not None:
-            log_is_odd, kubernetes_is_odd, has_offset = (column.to_numpy().astype(bool) for column in odd.columns)
-            lost_offset = ~no_path[missing] & no_offset[missing] & has_offset
-            doubts[missing[no_namespace[missing] & kubernetes_is_odd]] = _DOUBTS.index("kubernetes")
-        doubts[_is_empty(facts["message"])] = _DOUBTS.index("message")
-        if odd is not None:
-            doubts[missing[(no_path[missing] & log_is_odd) | lost_offset]] = _DOUBTS.index("type")
-        doubts[timeless] = _DOUBTS.index("timestamp")
-        return pa.DictionaryArray.from_arrays(pa.array(doubts), pa.array(_DOUBTS))
+        log_is_odd, kubernetes_is_odd, has_offset = self._look_again(raws, no_path | no_namespace | no_offset)
+        doubts: dict[str, Mask] = {  # the first that holds counts
+            "timestamp": timeless,
+            "type": np.where(no_path, log_is_odd, no_offset & has_offset),
+            "message": pc.binary_length(facts["message"]).to_numpy() == 0,
+            "kubernetes": no_namespace & kubernetes_is_odd,
+        }
+        codes = np.select(list(doubts.values()), range(1, len(doubts) + 1)).astype(np.int32)
+        return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(["", *doubts]))
+
+    def _look_again(self, raws: pa.Table, missing: Mask) -> list[Mask]:
+        """Return what `_MISSING_SQL` says of the rows in which something is missing, in its order; false of others."""
+        rows = np.flatnonzero(missing)
+        masks = [np.zeros(len(missing), dtype=bool) for _ in range(3)]
+        if len(rows):
+            found = self._run(_MISSING_SQL, raws.take(pa.array(rows)))
+            for mask, column in zip(masks, found.columns, strict=True):
+                mask[rows] = column.to_numpy()
+        return masks
 
     def _run(self, sql: str, raws: pa.Table) -> pa.Table:
         found = self._transform(sql, raws).combine_chunks()
@@ -121,22 +131,12 @@ def facts_sql() -> str:
     )
 
 
-_DOUBTS = ["", "kubernetes", "message", "type", "timestamp"]
-_TEXTS = pa.list_(pa.string())
-_EPOCH = pa.scalar(0, pa.timestamp("ns", "UTC"))
-
-
 def _is_null(column: pa.ChunkedArray) -> Mask:
     mask: Mask = pc.is_null(column).to_numpy()
     return mask
 
 
 def _is_empty(column: pa.ChunkedArray) -> Mask:
-    """Return which values are the empty string; those of a dictionary are looked at once each."""
-    array = column.combine_chunks()
-    if not pa.types.is_dictionary(array.type):
-        empty: Mask = pc.equal(pc.binary_length(array), 0).to_numpy(zero_copy_only=False)
-        return empty
-    names = pc.equal(array.dictionary, "").to_numpy(zero_copy_only=False)
-    codes = array.indices.to_numpy(zero_copy_only=False)
-    return names[codes] if len(names) else np.zeros(len(codes), dtype=bool)
+    """Return which rows of a column of names have none."""
+    codes, names = split(column)
+    return np.array([not name for name in names], dtype=bool)[codes]
