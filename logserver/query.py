@@ -55,13 +55,16 @@ class Statement:
     @property
     def where(self) -> str:
         """The clauses PREWHERE and WHERE, empty when everything is wanted."""
-        before = f"PREWHERE {' AND '.join(self.conditions)} " if self.conditions else ""
+        before = self._clause("PREWHERE")
         return f"{before}WHERE {_each_if_the_one_before(self.texts)}" if self.texts else before
 
     @property
     def where_final(self) -> str:
         """The clause of a statement with FINAL, which must merge rows before it filters them."""
-        return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+        return self._clause("WHERE")
+
+    def _clause(self, word: str) -> str:
+        return f"{word} {' AND '.join(self.conditions)} " if self.conditions else ""
 
 
 def conditions(selection: Selection, time: TimeRange = TimeRange()) -> Statement:  # noqa: B008 - frozen
