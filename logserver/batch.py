@@ -6,58 +6,74 @@ a partition's span runs from its first document to behind its last, also over of
 
 from __future__ import annotations
 
+import io
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from logserver.decode import DOCUMENT_SCHEMA
 from logserver.record import MILLISECONDS, Span, TopicPartition
 from milepost.units import Bytes, Seconds
 
+Sizes = npt.NDArray[np.int64]
+
 _COLUMN_BYTES_MAX = 2**31 - 1  # of Arrow's type `binary`
 
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Documents of one partition, in offset order and as columns; a missing value or key is empty; `bytes` of values.
+    """Documents of one partition, in offset order and as columns; a missing value or key is empty.
 
-    Values and keys stay the objects they came as: they are copied once, into the table of the batch.
+    `sizes` are the bytes of their values, which lie in the Space they were read into.
     """
 
-    values: list[bytes]
-    keys: list[bytes]
+    sizes: Sizes
+    keys: pa.BinaryArray
     offsets: pa.UInt64Array
     timestamps_ms: pa.Int64Array
     next_offset: int
-    bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of all values."""
+        return int(self.sizes.sum())
 
 
 class Space:
-    """Memory for the values of one batch after the other: what is new to the process costs four times the copying."""
+    """The values of one batch, one behind the other.
+
+    Its memory is used again for a later batch: what is new to the process costs four times the copying.
+    """
 
     def __init__(self) -> None:
-        self._memory = bytearray()
+        self._memory = io.BytesIO()
 
-    def column(self, values: list[bytes]) -> pa.BinaryArray:
-        """Return the values as a column that lasts until the next call.
+    def append(self, values: Iterable[bytes | memoryview]) -> None:
+        """Copy values behind those that are there."""
+        self._memory.writelines(values)
+
+    def cut(self, size: Bytes) -> None:
+        """Forget what lies behind the first `size` bytes: documents that were read and not wanted."""
+        self._memory.seek(size)
+
+    def column(self, sizes: Sizes) -> pa.BinaryArray:
+        """Return all values, of these sizes, as a column that lasts until the space is used again.
 
         https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-layout
         """
-        ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
-        size = int(ends[-1]) if values else 0
+        ends = np.cumsum(sizes)
+        size = int(ends[-1]) if len(ends) else 0
+        if size != self._memory.tell():
+            raise AssertionError(f"documents of {size} bytes in a space of {self._memory.tell()}")
         if size > _COLUMN_BYTES_MAX:
             raise AssertionError(f"a batch of {size} bytes: ingest.batch_bytes_max is far beyond its use")
-        if size > len(self._memory):
-            self._memory = bytearray(size)
-        memory = memoryview(self._memory)
-        begin = 0
-        for value, end in zip(values, ends.tolist(), strict=True):
-            memory[begin:end] = value
-            begin = end
-        offsets = np.concatenate([np.zeros(1, np.int32), ends.astype(np.int32)])
-        return pa.Array.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(memory)])
+        bounds = np.concatenate([np.zeros(1, np.int32), ends.astype(np.int32)])
+        buffers = [None, pa.py_buffer(bounds), pa.py_buffer(self._memory.getbuffer())]
+        return pa.Array.from_buffers(pa.binary(), len(sizes), buffers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +90,15 @@ class Batch:
     """Documents to be stored together."""
 
     parts: list[tuple[TopicPartition, Documents]]
+    space: Space
     extent: Extent
 
-    def table(self, space: Space) -> pa.Table:
-        """Return a table of DOCUMENT_SCHEMA, each column in one chunk; it lasts until the next one is made in `space`.
+    def table(self) -> pa.Table:
+        """Return a table of DOCUMENT_SCHEMA, each column in one chunk; it lasts until the space is used again.
 
         One chunk, since the engine begins anew at every chunk, and that costs as much as hundreds of rows.
-        Asked for once: the parts go, lest the documents be held twice while they are decoded.
         """
-        table = _table(self.parts, space)
-        self.parts.clear()
-        return table
+        return _table(self.parts, self.space)
 
 
 @dataclass(slots=True)
@@ -96,11 +110,23 @@ class BatchBuilder:
     age_max: Seconds
     rows: int = 0
     bytes: int = 0
+    _space: Space | None = None
+    _spare: deque[Space] = field(default_factory=deque)
     _started_s: float = 0.0
     _parts: list[tuple[TopicPartition, Documents]] = field(default_factory=list)
 
+    def space(self) -> Space:
+        """Return where the values of the documents to be added next are read into."""
+        if self._space is None:
+            self._space = self._spare.pop() if self._spare else Space()
+        self._space.cut(Bytes(self.bytes))
+        return self._space
+
     def add(self, partition: TopicPartition, documents: Documents, *, now_s: float) -> None:
-        """Add documents that follow what was added for the partition before; `now_s` is a monotonic clock."""
+        """Add documents that follow what was added for the partition before; `now_s` is a monotonic clock.
+
+        Their values were read into `space()`, in the order in which they are added.
+        """
         if not len(documents.offsets):
             return
         if not self._parts:
@@ -124,9 +150,15 @@ class BatchBuilder:
 
     def take(self) -> Batch:
         """Return the batch and start an empty one."""
-        batch = Batch(self._parts, Extent(_spans(self._parts), self.rows, _topic_bytes(self._parts)))
+        extent = Extent(_spans(self._parts), self.rows, _topic_bytes(self._parts))
+        batch = Batch(self._parts, self.space(), extent)
+        self._space = None
         self.discard()
         return batch
+
+    def reuse(self, space: Space) -> None:
+        """Take back the space of a batch whose table is of no more use; callable from any thread."""
+        self._spare.append(space)
 
 
 def _spans(parts: list[tuple[TopicPartition, Documents]]) -> dict[TopicPartition, Span]:
@@ -149,8 +181,8 @@ def _table(parts: list[tuple[TopicPartition, Documents]], space: Space) -> pa.Ta
     codes = np.repeat([topics.index(tp.topic) for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     partitions = np.repeat([tp.partition for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     columns = [
-        space.column(list(chain.from_iterable(docs.values for _, docs in parts))),
-        pa.array(list(chain.from_iterable(docs.keys for _, docs in parts)), pa.binary()),
+        space.column(np.concatenate([docs.sizes for _, docs in parts])),
+        pa.concat_arrays([docs.keys for _, docs in parts]),
         pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(topics, pa.string())),
         pa.array(partitions.astype(np.uint32)),
         pa.concat_arrays([docs.offsets for _, docs in parts]),

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from logserver.batch import Batch, BatchBuilder, Documents, Extent, Space
+from logserver.batch import Batch, BatchBuilder, Documents, Extent
 from logserver.decode import Decoded, Decoder
 from logserver.errors import Fenced, Transient
 from logserver.kafka import KafkaSource, open_source
@@ -51,7 +51,7 @@ PAUSE_AFTER_S = 1.0
 
 @dataclass(slots=True)
 class Pending:
-    """A batch in flight: its decoding may still run. Its documents are let go when they are decoded."""
+    """A batch in flight: its decoding may still run."""
 
     number: int
     generation: int
@@ -83,7 +83,6 @@ class Ingest:
         self._on_stored = on_stored
         self._brake = RejectBrake(ratio_max=settings.reject_ratio, window=settings.reject_window)
         self._decoding = ThreadPoolExecutor(1, "decode")
-        self._space = Space()
         self._store_thread = StoreThread(status, metrics, backoff_max_s=settings.retry_backoff_max)
         self._builder = BatchBuilder(settings.batch_rows_max, settings.batch_bytes_max, settings.batch_age_max)
         self._queue: asyncio.Queue[Pending] = asyncio.Queue()
@@ -171,9 +170,8 @@ class Ingest:
 
     async def _fetch(self, source: KafkaSource, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         try:
-            return await source.fetch(
-                rows_max=min(FETCH_ROWS, max(1, self._settings.batch_rows_max - self._builder.rows)), wait_s=wait_s
-            )
+            rows_max = min(FETCH_ROWS, max(1, self._settings.batch_rows_max - self._builder.rows))
+            return await source.fetch(self._builder.space(), rows_max=rows_max, wait_s=wait_s)
         except Transient as error:
             log.warning("%s", error)
             await asyncio.sleep(IDLE_POLL_S)
@@ -204,7 +202,8 @@ class Ingest:
 
     def _decode(self, batch: Batch) -> Decoded:
         began = time.monotonic()
-        decoded = self._decoder.decode(batch.table(self._space), now=datetime.datetime.now(datetime.UTC))
+        decoded = self._decoder.decode(batch.table(), now=datetime.datetime.now(datetime.UTC))
+        self._builder.reuse(batch.space)
         self._metrics.histogram("batch_seconds", "decode").observe(time.monotonic() - began)
         return decoded
 

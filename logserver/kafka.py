@@ -1,4 +1,4 @@
-"""Kafka: documents of the partitions the group gives us. With `recordbatches` the only importer of aiokafka.
+"""Kafka: documents of the partitions the group gives us. With `recordbatches` and `records` all that knows aiokafka.
 
 The stored positions decide where a partition is read from, never Kafka's own commits (those are for lag tools): on
 assignment the owner's `Ownership.assigned` says where each partition goes on, on revocation `Ownership.revoked` ends
@@ -29,12 +29,13 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from logserver.batch import Documents
+from logserver.batch import Documents, Space
 from logserver.errors import Fatal, Transient
 from logserver.kafka_options import consumer_options
 from logserver.metrics import Metrics
 from logserver.record import TopicPartition
-from logserver.recordbatches import RawBatch, hand_over_batches, parse
+from logserver.recordbatches import WholeBatches
+from logserver.records import RawBatch, RecordParser
 from logserver.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -71,21 +72,23 @@ class KafkaSource:
         self._moves = 0  # counts assignments, losses and seeks
         self._postponed: KafkaError | None = None
         self._parsing = ThreadPoolExecutor(1, "parse")
+        self._parser = RecordParser()
 
     @property
     def partitions(self) -> list[TopicPartition]:
         """The partitions this member owns."""
         return sorted(self._expected)
 
-    async def fetch(self, *, rows_max: int, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
+    async def fetch(self, space: Space, *, rows_max: int, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         """Return about `rows_max` documents, waiting up to `wait_s` for the first; nothing of a revoked partition.
 
-        Documents come by whole record batches, so there may be more. Raises Fatal for an authorization error, a codec
-        that is not installed, or a position out of range under the action `stop`, Transient else.
+        Their values are in `space`, in the order of what is returned. Documents come by whole record batches, so there
+        may be more. Raises Fatal for an authorization error, a codec that is not installed, or a position out of range
+        under the action `stop`, Transient else.
         """
         try:
             taken = await self._take(rows_max, wait_s)
-            return await self._parsed(taken) if taken else []
+            return await self._parsed(taken, space) if taken else []
         except OffsetOutOfRangeError as error:
             await self._out_of_range(error.args[0])
             return []
@@ -124,27 +127,31 @@ class KafkaSource:
                 rows += raws[-1].next_offset - raws[0].position
         return taken
 
-    async def _parsed(self, taken: dict[TopicPartition, list[RawBatch]]) -> list[tuple[TopicPartition, Documents]]:
+    async def _parsed(
+        self, taken: dict[TopicPartition, list[RawBatch]], space: Space
+    ) -> list[tuple[TopicPartition, Documents]]:
         """Parse in a thread; return nothing when a rebalance or a seek came meanwhile, after which it is read again."""
         moves = self._moves
+        wanted = {owned: raws for owned, raws in taken.items() if self._expects(owned, raws[0].position)}
         loop = asyncio.get_running_loop()
         try:
-            parsed = await loop.run_in_executor(self._parsing, lambda: [parse(raws) for raws in taken.values()])
+            parsed = await loop.run_in_executor(
+                self._parsing, lambda: [self._parser.parse(raws, space) for raws in wanted.values()]
+            )
         except CorruptRecordException:
-            for owned, raws in taken.items():
-                if moves == self._moves and owned in self._expected:
+            for owned, raws in wanted.items():
+                if moves == self._moves:
                     self._consumer.seek(_theirs(owned), raws[0].position)
             raise
         if moves != self._moves:
             return []
-        found = []
-        for (owned, raws), documents in zip(taken.items(), parsed, strict=True):
-            expected = self._expected.get(owned)
-            if expected is None or raws[0].position < expected:
-                continue  # fetched before the partition was revoked, or before a seek
-            self._expected[owned] = documents.next_offset
-            found.append((owned, documents))
+        found = list(zip(wanted, parsed, strict=True))
+        self._expected.update((owned, documents.next_offset) for owned, documents in found)
         return found
+
+    def _expects(self, partition: TopicPartition, position: int) -> bool:
+        """Whether what was fetched is wanted: not from before the partition was revoked, or before a seek."""
+        return partition in self._expected and position >= self._expected[partition]
 
     def pause(self) -> None:
         """Fetch nothing more; keep polling by `fetch`."""
@@ -257,6 +264,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
 async def open_source(settings: KafkaSettings, metrics: Metrics, owner: Ownership) -> AsyncIterator[KafkaSource]:
     """Join the group; leaves it in order at the end. Raises Transient when no broker answers."""
     consumer = aiokafka.AIOKafkaConsumer(**consumer_options(settings))
+    whole = WholeBatches(consumer)
     source = KafkaSource(settings, metrics, consumer)
     consumer.subscribe(topics=list(settings.topics), listener=_Listener(source, owner))
     try:
@@ -265,7 +273,7 @@ async def open_source(settings: KafkaSettings, metrics: Metrics, owner: Ownershi
         await consumer.stop()
         source.close()
         raise Transient(f"no Kafka at {', '.join(settings.brokers)}: {error}") from error
-    hand_over_batches(consumer)
+    whole.hand_over()
     try:
         yield source
     finally:

@@ -1,128 +1,86 @@
-"""Whole record batches out of aiokafka's consumer, and their documents.
+"""Whole record batches out of aiokafka's consumer.
 
 The consumer makes a Python object of every record, on the event loop: 3.5 µs of CPU a document, during which nothing
 else of the process answers. Here its fetcher hands over each record batch as it came over the wire; decompressing and
-parsing is left to `parse`, which callers run in a thread, with the batch parser aiokafka itself uses (C, 1.3 µs).
+parsing is left to `records`, which callers run in a thread.
 
-This reaches into private attributes of aiokafka's fetcher (`_records`, `_proc_fetch_request`, and of what it fetched
-`_records`, `_records_iterator`, `next_fetch_offset`), so its version is bounded in pyproject.toml.
+This reaches into private attributes of aiokafka (of the client `send`, of its fetcher `_records` and
+`_proc_fetch_request`, and of what that fetched `_records_iterator` and `next_fetch_offset`), so its version is bounded
+in pyproject.toml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+import struct
+from typing import Any
 
 import aiokafka
-import numpy as np
-import pyarrow as pa
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
-from aiokafka.errors import CorruptRecordException
+from aiokafka.protocol.fetch import FetchRequest
 
-from logserver.batch import Documents
+from logserver.records import MAGIC, MAGIC_AT, Header, RawBatch
 
-
-class Record(Protocol):
-    """One record as the parser gives it."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
+_OFFSET_AND_LENGTH = struct.Struct(">qi")
 
 
-class RecordBatch(Protocol):
-    """A record batch as the parser gives it; iterating decompresses."""
+class WholeBatches:
+    """Makes a consumer's `getmany` return RawBatch objects, `max_records` counting these; made before it starts."""
 
-    is_control_batch: bool
-    next_offset: int
+    def __init__(self, consumer: aiokafka.AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._answers: dict[aiokafka.TopicPartition, bytes] = {}
+        self._send = consumer._client.send
+        consumer._client.send = self._send_and_keep
 
-    def validate_crc(self) -> bool:
-        """Return whether the bytes are those the producer sent."""
-        ...
+    def hand_over(self) -> None:
+        """Begin; the consumer has started."""
+        fetcher = self._consumer._fetcher
+        process = fetcher._proc_fetch_request
 
-    def __iter__(self) -> Iterator[Record]: ...
+        async def process_whole(*arguments: Any) -> bool:
+            has_new: bool = await process(*arguments)
+            self._leave_whole(fetcher)  # nobody looked at what has arrived: the fetcher wakes its readers after this
+            return has_new
 
+        fetcher._proc_fetch_request = process_whole
+        self._leave_whole(fetcher)
 
-@dataclass(frozen=True, slots=True)
-class RawBatch:
-    """A record batch; of its records those from `position` on are wanted."""
+    async def _send_and_keep(self, node_id: int, request: Any, **options: Any) -> Any:
+        """Send as the client does; the bytes of a fetch are kept until the fetcher has looked at them."""
+        response = await self._send(node_id, request, **options)
+        if isinstance(request, FetchRequest):
+            for topic, partitions in response.topics:
+                for partition, *_, data in partitions:
+                    self._answers[aiokafka.TopicPartition(topic, partition)] = data
+        return response
 
-    position: int
-    next_offset: int
-    records: RecordBatch
-
-
-def hand_over_batches(consumer: aiokafka.AIOKafkaConsumer) -> None:
-    """Make a started consumer's `getmany` return RawBatch objects, `max_records` counting these."""
-    fetcher = consumer._fetcher
-    process = fetcher._proc_fetch_request
-
-    async def process_whole(*arguments: Any) -> bool:
-        has_new: bool = await process(*arguments)
-        _leave_whole(fetcher)  # nobody looked at what has arrived: the fetcher wakes its readers after this
-        return has_new
-
-    fetcher._proc_fetch_request = process_whole
-    _leave_whole(fetcher)
-
-
-def parse(raws: Sequence[RawBatch]) -> Documents:
-    """Return the documents of consecutive batches of one partition.
-
-    Raises CorruptRecordException for a wrong checksum, UnsupportedCodecError for a codec that is not installed.
-    """
-    records: list[Record] = []
-    for raw in raws:
-        if not raw.records.validate_crc():
-            raise CorruptRecordException(f"the checksum of the record batch before offset {raw.next_offset} is wrong")
-        records.extend(_wanted(raw))
-    values = [record.value or b"" for record in records]
-    return Documents(
-        values=values,
-        keys=[record.key or b"" for record in records],
-        offsets=_offsets(records),
-        timestamps_ms=pa.array([record.timestamp for record in records], pa.int64()),
-        next_offset=raws[-1].next_offset,
-        bytes=sum(map(len, values)),
-    )
+    def _leave_whole(self, fetcher: Any) -> None:
+        for place, result in fetcher._records.items():
+            partition = result._partition_records if isinstance(result, FetchResult) else None
+            if partition is not None and not isinstance(partition._records_iterator, _Batches):
+                partition._records_iterator = _Batches(partition, self._answers[place])
+        self._answers.clear()
 
 
-def _offsets(records: Sequence[Record]) -> pa.UInt64Array:
-    """Return the offsets, which rise; asked of each record only where the topic has gaps, as compaction leaves them."""
-    if records and records[-1].offset - records[0].offset == len(records) - 1:
-        return pa.array(np.arange(records[0].offset, records[-1].offset + 1, dtype=np.uint64))
-    return pa.array([record.offset for record in records], pa.uint64())
-
-
-def _wanted(raw: RawBatch) -> Iterable[Record]:
-    """Return the records; a batch that is read from its middle begins with some that were read before."""
-    records = list(raw.records)
-    if records and records[0].offset < raw.position:
-        return [record for record in records if record.offset >= raw.position]
-    return records
-
-
-def _leave_whole(fetcher: Any) -> None:
-    for result in fetcher._records.values():
-        partition = result._partition_records if isinstance(result, FetchResult) else None
-        if partition is not None and not isinstance(partition._records_iterator, _WholeBatches):
-            partition._records_iterator = _WholeBatches(partition)
-
-
-class _WholeBatches:
+class _Batches:
     """Takes the place of the iterator that unpacks records; keeps the partition's position as that does."""
 
-    def __init__(self, partition: PartitionRecords) -> None:
+    def __init__(self, partition: PartitionRecords, data: bytes) -> None:
         self._partition = partition
+        self._rest = memoryview(data)
 
     def __next__(self) -> RawBatch:
-        memory = self._partition._records
-        while memory.has_next():
-            position = self._partition.next_fetch_offset
-            batch = memory.next_batch()
-            self._partition.next_fetch_offset = batch.next_offset
-            if not batch.is_control_batch:
-                return RawBatch(position, batch.next_offset, batch)
+        while len(self._rest) >= _OFFSET_AND_LENGTH.size:
+            offset, length = _OFFSET_AND_LENGTH.unpack_from(self._rest)
+            size = _OFFSET_AND_LENGTH.size + length
+            if size > len(self._rest):
+                break  # cut by the broker, which fills an answer to the last byte
+            data, self._rest = self._rest[:size], self._rest[size:]
+            position, next_offset, is_control = self._partition.next_fetch_offset, offset + 1, False
+            if data[MAGIC_AT] == MAGIC:
+                header = Header.of(data)
+                next_offset, is_control = offset + header.last_offset_delta + 1, header.is_control
+            self._partition.next_fetch_offset = next_offset
+            if not is_control:
+                return RawBatch(position, next_offset, data)
         raise StopIteration
