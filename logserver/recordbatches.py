@@ -16,9 +16,10 @@ from typing import Any
 
 import aiokafka
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
 
-from logserver.records import MAGIC, MAGIC_AT, Header, RawBatch
+from logserver.records import HEADER, MAGIC, MAGIC_AT, Header, RawBatch
 
 _OFFSET_AND_LENGTH = struct.Struct(">qi")
 
@@ -70,17 +71,35 @@ class _Batches:
         self._rest = memoryview(data)
 
     def __next__(self) -> RawBatch:
-        while len(self._rest) >= _OFFSET_AND_LENGTH.size:
-            offset, length = _OFFSET_AND_LENGTH.unpack_from(self._rest)
-            size = _OFFSET_AND_LENGTH.size + length
-            if size > len(self._rest):
-                break  # cut by the broker, which fills an answer to the last byte
-            data, self._rest = self._rest[:size], self._rest[size:]
-            position, next_offset, is_control = self._partition.next_fetch_offset, offset + 1, False
-            if data[MAGIC_AT] == MAGIC:
-                header = Header.of(data)
-                next_offset, is_control = offset + header.last_offset_delta + 1, header.is_control
+        while (data := self._next_data()) is not None:
+            position, next_offset, is_control = self._partition.next_fetch_offset, *_reach(data)
             self._partition.next_fetch_offset = next_offset
             if not is_control:
                 return RawBatch(position, next_offset, data)
         raise StopIteration
+
+    def _next_data(self) -> memoryview | None:
+        """Return the next batch, or None at the end, where the broker cuts one: it fills an answer to the last byte.
+
+        Raises CorruptRecordException; what is left is then fetched again.
+        """
+        rest, self._rest = self._rest, memoryview(b"")
+        if len(rest) <= MAGIC_AT:
+            return None
+        _, length = _OFFSET_AND_LENGTH.unpack_from(rest)
+        size = _OFFSET_AND_LENGTH.size + length
+        if size < (HEADER.size if rest[MAGIC_AT] == MAGIC else MAGIC_AT + 1):
+            raise CorruptRecordException(f"a record batch of {size} bytes")
+        if size > len(rest):
+            return None
+        self._rest = rest[size:]
+        return rest[:size]
+
+
+def _reach(data: memoryview) -> tuple[int, bool]:
+    """Return the offset behind a batch, and whether it has only marks of transactions."""
+    offset, _ = _OFFSET_AND_LENGTH.unpack_from(data)
+    if data[MAGIC_AT] != MAGIC:
+        return offset + 1, False
+    header = Header.of(data)
+    return offset + header.last_offset_delta + 1, header.is_control

@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from logserver.batch import Documents
+from logserver.batch import BatchBuilder, Documents
 from logserver.errors import Fatal, LogServerError, Transient
 from logserver.kafka import KafkaSource, open_source
 from logserver.metrics import Metrics
 from logserver.record import TopicPartition
 from logserver.settings import KafkaSettings
+from milepost.units import Bytes, Seconds
 from tests.conftest import need
 from tests.parts.kafka import KafkaBroker, Secured
 from tests.parts.pki import Pki
@@ -70,24 +71,29 @@ def value(number: int) -> bytes:
     return b"%d %s" % (number, b"x" * 300)
 
 
-async def fetch(source: KafkaSource, wait_s: float = 0.5) -> list[tuple[TopicPartition, Documents]]:
+async def fetch(
+    source: KafkaSource, builder: BatchBuilder, wait_s: float = 0.5
+) -> list[tuple[TopicPartition, Documents]]:
     """Fetch, again when something was not ready yet, as the program does."""
     while True:
         try:
-            return await source.fetch(rows_max=1000, wait_s=wait_s)
+            return await source.fetch(builder.space(), rows_max=1000, wait_s=wait_s)
         except Transient:
             await asyncio.sleep(0.1)
 
 
+def collecting() -> BatchBuilder:
+    return BatchBuilder(10_000, Bytes(2**24), Seconds(1))
+
+
 async def read(source: KafkaSource, count: int) -> pa.Table:
-    """Return the first `count` documents of the one partition, as offset, key, value and timestamp."""
-    parts: list[pa.Table] = []
+    """Return the first `count` documents of the one partition, as a table of DOCUMENT_SCHEMA."""
+    builder = collecting()
     async with asyncio.timeout(WAIT_S):
-        while sum(part.num_rows for part in parts) < count:
-            for _, found in await fetch(source):
-                columns = [found.offsets, found.keys, found.values, found.timestamps_ms]
-                parts.append(pa.table(columns, ["offset", "key", "value", "ms"]))
-    return pa.concat_tables(parts)
+        while builder.rows < count:
+            for place, documents in await fetch(source, builder):
+                builder.add(place, documents, now_s=0)
+    return builder.take().table()
 
 
 @pytest.mark.parametrize("codec", [None, "gzip", "snappy", "lz4", "zstd"])
@@ -95,10 +101,10 @@ async def test_documents_arrive_whole_with_every_codec(kafka: KafkaBroker, topic
     await send(kafka, topic, 500, compression_type=codec)
     async with source_of(topic, plain(kafka)) as source:
         rows = await read(source, 500)
-        assert rows["value"].to_pylist() == [value(number) for number in range(500)]
+        assert rows["raw"].to_pylist() == [value(number) for number in range(500)]
         assert rows["offset"].to_pylist() == list(range(500))
         assert set(rows["key"].to_pylist()) == {b"key"}
-        assert set(rows["ms"].to_pylist()) == {SENT_MS}
+        assert set(rows["appended_at"].cast("int64").to_pylist()) == {SENT_MS}
 
 
 async def test_a_stored_position_inside_a_batch_is_where_reading_goes_on(kafka: KafkaBroker, topic: str) -> None:
@@ -145,9 +151,9 @@ async def test_a_missing_key_or_value_arrives_empty(kafka: KafkaBroker, topic: s
         await producer.send(topic, value(1))
     async with source_of(topic, plain(kafka)) as source:
         rows = await read(source, 2)
-        assert rows.select(["key", "value"]).to_pylist() == [
-            {"key": b"gone", "value": b""},
-            {"key": b"", "value": value(1)},
+        assert rows.select(["key", "raw"]).to_pylist() == [
+            {"key": b"gone", "raw": b""},
+            {"key": b"", "raw": value(1)},
         ]
 
 
@@ -158,7 +164,7 @@ async def test_what_is_being_parsed_when_partitions_go_is_dropped(kafka: KafkaBr
         source._parsing.submit(go_on.wait, WAIT_S)
 
         async def fetch_what_comes() -> list[tuple[TopicPartition, Documents]]:
-            while not (found := await fetch(source)) and not go_on.is_set():
+            while not (found := await fetch(source, collecting())) and not go_on.is_set():
                 pass  # assigned, and not told yet from where
             return found
 
@@ -181,7 +187,7 @@ async def test_a_position_that_is_not_in_the_topic_is_an_action(
     async with source_of(topic, settings, Owner({TopicPartition(topic, 0): 1000})) as source:
         if action == "latest":
             for _ in range(20):
-                assert await fetch(source, 0.2) == []
+                assert await fetch(source, collecting(), 0.2) == []
                 if source._expected == {TopicPartition(topic, 0): 2}:
                     break
             await send(kafka, topic, 2)

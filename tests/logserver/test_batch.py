@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
+import pytest
 
 from logserver.batch import BatchBuilder, Documents, Space
 from logserver.decode import DOCUMENT_SCHEMA
@@ -12,16 +14,18 @@ from milepost.units import Bytes, Seconds
 FIRST, SECOND = TopicPartition("logs", 0), TopicPartition("audit", 3)
 
 
-def documents(offsets: range) -> Documents:
+def collect(collecting: BatchBuilder, partition: TopicPartition, offsets: range, *, now_s: float = 0) -> None:
+    """Read documents as a source does, and add them."""
     values = [f"document {offset}".encode() for offset in offsets]
-    return Documents(
-        values=values,
-        keys=[b"key"] * len(offsets),
+    collecting.space().append(values)
+    documents = Documents(
+        sizes=np.array([len(value) for value in values]),
+        keys=pa.array([b"key"] * len(offsets)),
         offsets=pa.array(offsets, pa.uint64()),
         timestamps_ms=pa.array([1000 + offset for offset in offsets], pa.int64()),
         next_offset=offsets.stop,
-        bytes=sum(map(len, values)),
     )
+    collecting.add(partition, documents, now_s=now_s)
 
 
 def builder(rows_max: int = 100, bytes_max: int = 10_000) -> BatchBuilder:
@@ -31,32 +35,65 @@ def builder(rows_max: int = 100, bytes_max: int = 10_000) -> BatchBuilder:
 def test_a_table_has_one_chunk_a_column_however_many_parts_were_collected() -> None:
     collecting = builder()
     for partition, offsets in ((FIRST, range(3)), (SECOND, range(7, 9)), (FIRST, range(3, 5))):
-        collecting.add(partition, documents(offsets), now_s=0)
+        collect(collecting, partition, offsets)
     batch = collecting.take()
-    table = batch.table(Space())
+    table = batch.table()
     assert table.schema == DOCUMENT_SCHEMA
     assert {column.num_chunks for column in table.columns} == {1}
     assert table["offset"].to_pylist() == [0, 1, 2, 7, 8, 3, 4]
     assert table["raw"].to_pylist() == [f"document {offset}".encode() for offset in (0, 1, 2, 7, 8, 3, 4)]
     assert table["topic"].to_pylist() == ["logs"] * 3 + ["audit"] * 2 + ["logs"] * 2
     assert batch.extent.spans == {FIRST: Span(0, 5), SECOND: Span(7, 9)}
-    assert batch.parts == []
 
 
-def test_the_memory_of_a_batch_is_that_of_the_one_before_and_grows_with_the_batches() -> None:
-    space, seen = Space(), []
-    for offsets in (range(3), range(3, 40), range(40, 41)):
-        collecting = builder()
-        collecting.add(FIRST, documents(offsets), now_s=0)
-        column = collecting.take().table(space)["raw"]
+def test_the_memory_of_a_batch_is_used_again_when_it_is_given_back() -> None:
+    collecting, seen = builder(), []
+    for offsets in (range(3), range(3, 40), range(40, 42)):
+        collect(collecting, FIRST, offsets)
+        batch = collecting.take()
+        column = batch.table()["raw"]
         seen.append(column.chunk(0).buffers()[2].address)
         assert column.to_pylist() == [f"document {offset}".encode() for offset in offsets]
+        del column
+        if offsets.start:
+            collecting.reuse(batch.space)
     assert seen[0] != seen[1] == seen[2]
 
 
+def test_a_batch_goes_on_being_collected_while_those_before_are_decoded() -> None:
+    collecting = builder()
+    collect(collecting, FIRST, range(3))
+    first = collecting.take()
+    collect(collecting, FIRST, range(3, 5))
+    assert first.table()["raw"].to_pylist() == [b"document 0", b"document 1", b"document 2"]
+    assert collecting.take().table()["raw"].to_pylist() == [b"document 3", b"document 4"]
+
+
+def test_documents_that_were_read_and_not_wanted_leave_nothing_behind() -> None:
+    collecting = builder()
+    collecting.space().append([b"read before a rebalance"])
+    collect(collecting, FIRST, range(2))
+    collecting.space().append([b"of a partition that is not ours"])
+    collect(collecting, FIRST, range(2, 3))
+    assert collecting.take().table()["raw"].to_pylist() == [b"document 0", b"document 1", b"document 2"]
+    collect(collecting, FIRST, range(3, 9))
+    collecting.discard()
+    collect(collecting, SECOND, range(1))
+    assert collecting.take().table()["raw"].to_pylist() == [b"document 0"]
+
+
+def test_values_that_are_not_those_of_the_documents_are_noticed() -> None:
+    space = Space()
+    space.append([b"of a document", b"of none"])
+    with pytest.raises(AssertionError, match="documents of 13 bytes in a space of 20"):
+        space.column(np.array([13]))
+
+
 def test_documents_without_a_value_and_no_documents_at_all_are_columns_too() -> None:
-    assert Space().column([b"", b"a", b""]).to_pylist() == [b"", b"a", b""]
-    assert Space().column([]).to_pylist() == []
+    space = Space()
+    assert space.column(np.array([], np.int64)).to_pylist() == []
+    space.append([b"", b"a", b""])
+    assert space.column(np.array([0, 1, 0])).to_pylist() == [b"", b"a", b""]
 
 
 def test_a_batch_is_full_by_rows_or_by_bytes_and_old_by_its_first_document() -> None:
@@ -68,7 +105,7 @@ def test_a_batch_is_full_by_rows_or_by_bytes_and_old_by_its_first_document() -> 
         (by_bytes, range(1)),
         (by_bytes, range(1, 2)),
     ):
-        collecting.add(FIRST, documents(offsets), now_s=5)
+        collect(collecting, FIRST, offsets, now_s=5)
         states.append((collecting.full, collecting.age_left_s(5.5), collecting.age_left_s(6.5)))
     assert states == [(False, 0.5, 0), (True, 0.5, 0), (False, 0.5, 0), (True, 0.5, 0)]
     by_bytes.take()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -25,6 +26,7 @@ def stored(tally: Tally, lines: pa.Table, *, topics: tuple[str, ...] = ("logs",)
     """Count a batch of these lines."""
     builder = BatchBuilder(1000, Bytes(10**6), Seconds(1))
     for topic in topics:
+        builder.space().append([b"123", b""])
         builder.add(TopicPartition(topic, 0), documents(), now_s=0)
     extent = builder.take().extent
     decoded = Decoded(lines, REJECT_SCHEMA.empty_table())
@@ -34,12 +36,11 @@ def stored(tally: Tally, lines: pa.Table, *, topics: tuple[str, ...] = ("logs",)
 
 def documents() -> Documents:
     return Documents(
-        values=[b"123", b""],
-        keys=[b"", b""],
+        sizes=np.array([3, 0]),
+        keys=pa.array([b"", b""]),
         offsets=pa.array([5, 7], pa.uint64()),
         timestamps_ms=pa.array([0, 0], pa.int64()),
         next_offset=8,
-        bytes=3,
     )
 
 
