@@ -66,7 +66,7 @@ async def read_page(
         window = windows.next()
         started = time.perf_counter()
         try:
-            await search.go_through(window, threads=0 if searched else 1)  # the first window is small
+            await search.go_through(window, small=not searched)
         except QueryTimeout:
             if not searched and not search.lines:
                 raise
@@ -106,7 +106,7 @@ class _Search:
     chars: int = 0
     """Of the messages of the lines."""
 
-    async def go_through(self, window: TimeRange, *, threads: int) -> None:
+    async def go_through(self, window: TimeRange, *, small: bool) -> None:
         """Add the lines of a window until there is one more than the limit, they are full, or it holds no more."""
 
         def query(rows_max: int) -> tuple[str, dict[str, object]]:
@@ -115,7 +115,7 @@ class _Search:
         more = True
         while more and len(self.lines) <= self.limit and not self.full:
             wanted = self.limit + 1 - len(self.lines)
-            rows, more = await self.reader.rows_up_to(wanted, query, deadline=self.deadline, threads=threads)
+            rows, more = await self.reader.rows_up_to(wanted, query, deadline=self.deadline, small=small)
             found = lines_of(rows)
             self.lines += collapse(found, self.after)
             self.chars += sum(len(line.message) for line in found)

@@ -73,7 +73,7 @@ class Reader:
         return self._days
 
     async def rows(
-        self, sql: str, params: Params = NO_PARAMS, *, time_s: float | None = None, threads: int = 0
+        self, sql: str, params: Params = NO_PARAMS, *, time_s: float | None = None, small: bool = False
     ) -> pa.Table:
         """Return the whole result of a select that is small by its LIMIT or GROUP BY.
 
@@ -88,7 +88,7 @@ class Reader:
             result_bytes=self.result_bytes_max,
             memory_bytes=self.settings.memory_max,
             prompt="match(" in sql,  # RE2 alone has a price that the caller sets
-            threads=threads,
+            small=small,
         )
         if self._waiting >= self.settings.waiting_max:
             raise Busy(f"{self._waiting} queries wait already, the bound of query.waiting_max")
@@ -105,7 +105,7 @@ class Reader:
         query: Callable[[int], tuple[str, Params]],
         *,
         deadline: RequestDeadline | None = None,
-        threads: int = 0,
+        small: bool = False,
     ) -> tuple[pa.Table, bool]:
         """Return the first rows of `query(limit)`, fewer than `limit` where they are huge, and whether more may follow.
 
@@ -115,7 +115,7 @@ class Reader:
             sql, params = query(limit)
             try:
                 time_s = None if deadline is None else deadline.left_s()
-                rows = await self.rows(sql, params, time_s=time_s, threads=threads)
+                rows = await self.rows(sql, params, time_s=time_s, small=small)
             except QueryTooLarge:
                 if limit == 1:
                     raise

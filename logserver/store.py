@@ -23,8 +23,8 @@ class Limits:
     """Bounds of one query; zero means no bound.
 
     `rows` and `result_bytes` bound the result, `read_rows` the rows read from disk for it. `prompt` is for expressions
-    that may be slow: the engine then looks at its clock, and for a cancel, after every few rows. `threads` is for a
-    query so small that dividing it costs more than it gains.
+    that may be slow: the engine then looks at its clock, and for a cancel, after every few rows. `small` is for a query
+    that is expected to read little: what would make a large one faster costs it more than it gains.
     """
 
     time_s: float = 30.0
@@ -33,7 +33,7 @@ class Limits:
     memory_bytes: int = 0
     read_rows: int = 0
     prompt: bool = False
-    threads: int = 0
+    small: bool = False
 
 
 UNLIMITED = Limits(time_s=0)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from logserver.store import Limits
+
 # For `Limits.prompt`. The engine looks at its clock, and whether a query was cancelled, between two blocks of rows; a
 # block of the default size can take a slow expression half a minute, and with the cache of query conditions the engine
 # does not look at all (both measured).
-PROMPT_SETTINGS: dict[str, int] = {"max_block_size": 2048, "use_query_condition_cache": 0}
+_PROMPT: dict[str, int] = {"max_block_size": 2048, "use_query_condition_cache": 0}
+# For `Limits.small`: neither divided among threads nor compiled, which costs more than it gains.
+_SMALL: dict[str, int] = {"max_threads": 1, "compile_expressions": 0}
 
 # ClickHouse error codes (src/Common/ErrorCodes.cpp) by what a caller can do about them.
 TIMEOUT_CODES = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
@@ -37,3 +41,24 @@ TRANSIENT_CODES = frozenset(
         1000,  # POCO_EXCEPTION
     }
 )
+
+
+def limit_settings(limits: Limits) -> dict[str, int | float | str]:
+    """Return the engine's settings that keep a query within its limits."""
+    bounds: dict[str, int | float] = {
+        "max_execution_time": limits.time_s,
+        "max_result_rows": limits.rows,
+        "max_result_bytes": limits.result_bytes,
+        "max_rows_to_read": limits.read_rows,
+        "max_memory_usage": limits.memory_bytes,
+    }
+    settings: dict[str, int | float | str] = {name: bound for name, bound in bounds.items() if bound}
+    if limits.rows or limits.result_bytes:
+        settings["result_overflow_mode"] = "throw"
+    if limits.read_rows:
+        settings["read_overflow_mode"] = "throw"
+    if limits.prompt:
+        settings |= _PROMPT
+    if limits.small:
+        settings |= _SMALL
+    return settings

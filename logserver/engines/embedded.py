@@ -25,7 +25,7 @@ from typing import IO
 import pyarrow as pa
 from chdb.session import Session
 
-from logserver.engines import CANCELLED_CODES, PROMPT_SETTINGS, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES
+from logserver.engines import CANCELLED_CODES, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES, limit_settings
 from logserver.engines.literal import parameter_text, quoted
 from logserver.errors import Fatal, LogServerError, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
 from logserver.store import NO_PARAMS, UNLIMITED, Cancel, Limits, Params
@@ -59,7 +59,8 @@ class EmbeddedStore:
     ) -> Iterator[pa.RecordBatch]:
         """See Store.select."""
         tag = uuid.uuid4().hex if cancel is not None else ""
-        statement = f"{sql} SETTINGS {ARROW_SETTINGS}, log_comment = '{tag}'{_limit_settings(limits)}"
+        settings = limit_settings(limits) | {"log_comment": tag}
+        statement = f"{sql} SETTINGS {ARROW_SETTINGS}, {', '.join(map(_setting, settings.items()))}"
         with self._session() as session, _translated():
             if cancel is not None:
                 cancel.attach(lambda: self._kill(tag))
@@ -161,23 +162,9 @@ def _texts(params: Params) -> dict[str, str]:
     return {name: parameter_text(value) for name, value in params.items()}
 
 
-def _limit_settings(limits: Limits) -> str:
-    settings = ""
-    if limits.time_s:
-        settings += f", max_execution_time = {limits.time_s:.3f}"
-    if limits.prompt:
-        settings += "".join(f", {name} = {value}" for name, value in PROMPT_SETTINGS.items())
-    if limits.rows:
-        settings += f", max_result_rows = {limits.rows}, result_overflow_mode = 'throw'"
-    if limits.result_bytes:
-        settings += f", max_result_bytes = {limits.result_bytes}, result_overflow_mode = 'throw'"
-    if limits.read_rows:
-        settings += f", max_rows_to_read = {limits.read_rows}, read_overflow_mode = 'throw'"
-    if limits.memory_bytes:
-        settings += f", max_memory_usage = {limits.memory_bytes}"
-    if limits.threads:
-        settings += f", max_threads = {limits.threads}"
-    return settings
+def _setting(item: tuple[str, int | float | str]) -> str:
+    name, value = item
+    return f"{name} = {quoted(value) if isinstance(value, str) else value}"
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ import pyarrow as pa
 from clickhouse_driver import Client
 from clickhouse_driver import errors as driver
 
-from logserver.engines import CANCELLED_CODES, PROMPT_SETTINGS, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES
+from logserver.engines import CANCELLED_CODES, TIMEOUT_CODES, TOO_LARGE_CODES, TRANSIENT_CODES, limit_settings
 from logserver.errors import LogServerError, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
 from logserver.record import NAME
 from logserver.settings import StoreSettings
@@ -98,7 +98,7 @@ class ServerStore:
         self, client: Client, sql: str, params: Params, query_id: str, limits: Limits
     ) -> tuple[pa.RecordBatchReader, Columns]:
         """Return the running result; a statement seen for the first time starts anew when it has times."""
-        options = {"params": dict(params) or None, "query_id": query_id, "settings": _limit_settings(limits)}
+        options = {"params": dict(params) or None, "query_id": query_id, "settings": limit_settings(limits)}
         known = self._columns.get(sql, ())
         reader = client.query_arrow_stream(_as_integers(sql, known), **options)
         if known:
@@ -215,25 +215,6 @@ def _driver_column(column: pa.ChunkedArray) -> list[Any]:
         column = column.cast(pa.int64())
     values: list[Any] = column.to_pylist()
     return values
-
-
-def _limit_settings(limits: Limits) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    if limits.time_s:
-        settings["max_execution_time"] = limits.time_s
-    if limits.prompt:
-        settings |= PROMPT_SETTINGS
-    if limits.rows:
-        settings |= {"max_result_rows": limits.rows, "result_overflow_mode": "throw"}
-    if limits.result_bytes:
-        settings |= {"max_result_bytes": limits.result_bytes, "result_overflow_mode": "throw"}
-    if limits.read_rows:
-        settings |= {"max_rows_to_read": limits.read_rows, "read_overflow_mode": "throw"}
-    if limits.memory_bytes:
-        settings["max_memory_usage"] = limits.memory_bytes
-    if limits.threads:
-        settings["max_threads"] = limits.threads
-    return settings
 
 
 def _kind(field: pa.Field) -> str:

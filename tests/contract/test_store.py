@@ -157,8 +157,8 @@ def test_a_result_past_its_row_limit_says_so(store: Store) -> None:
         list(store.select("SELECT number FROM numbers(1000000)", limits=Limits(rows=10)))
 
 
-def test_a_small_query_may_be_kept_to_one_thread(store: Store) -> None:
-    [batch] = store.select("SELECT toUInt64(getSetting('max_threads')) AS threads", limits=Limits(threads=1))
+def test_a_small_query_is_kept_to_one_thread(store: Store) -> None:
+    [batch] = store.select("SELECT toUInt64(getSetting('max_threads')) AS threads", limits=Limits(small=True))
     assert batch.to_pylist() == [{"threads": 1}]
 
 
