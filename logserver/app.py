@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import gc
 import logging
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from logserver.decode import Decoder, KeepDays
 from logserver.dedup import Dedup
@@ -34,9 +35,6 @@ from logserver.store import Store
 from milepost import __version__
 
 log = logging.getLogger(__name__)
-
-# Objects made until the young are looked at; rounds until the older ones are.
-COLLECTOR_THRESHOLDS = (50_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +110,9 @@ def _tell(listeners: list[Callable[[StoredBatch], None]], batch: StoredBatch) ->
         listener(batch)
 
 
-def spare_the_collector() -> None:
-    """Keep Python's cyclic collector away from what stays for good, and let it look less often.
-
-    Parsing makes a short-lived object per document, none of them in a cycle; with the default thresholds the collector
-    walks through every module and route of the program several times a second (6 % of the CPU while catching up).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
-
-
 async def run(parts: Parts, settings: WriteSettings, serve: Callable[[], Any]) -> None:
     """Run until a signal or until a part fails, whose error is raised; `serve` runs HTTP until cancelled."""
-    spare_the_collector()
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own gives memory back after every batch, and clears it anew
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_until_signal(), name="signals")
