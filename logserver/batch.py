@@ -6,32 +6,29 @@ a partition's span runs from its first document to behind its last, also over of
 
 from __future__ import annotations
 
-import io
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from logserver.decode import DOCUMENT_SCHEMA
 from logserver.record import MILLISECONDS, Span, TopicPartition
+from logserver.views import MEMORY_BYTES_MAX, Numbers, view_column
 from milepost.units import Bytes, Seconds
 
-Sizes = npt.NDArray[np.int64]
-
-_COLUMN_BYTES_MAX = 2**31 - 1  # of Arrow's type `binary`
+_SPACE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Documents:
     """Documents of one partition, in offset order and as columns; a missing value or key is empty.
 
-    `sizes` are the bytes of their values, which lie in the Space they were read into.
+    Their values lie in the Space they were read into, from `begins` on and of `sizes` bytes.
     """
 
-    sizes: Sizes
+    begins: Numbers
+    sizes: Numbers
     keys: pa.BinaryArray
     offsets: pa.UInt64Array
     timestamps_ms: pa.Int64Array
@@ -44,36 +41,22 @@ class Documents:
 
 
 class Space:
-    """The values of one batch, one behind the other.
+    """Memory for what one batch is made of, as it was decompressed; the documents are views into it.
 
-    Its memory is used again for a later batch: what is new to the process costs four times the copying.
+    It is used again for a later batch: what is new to the process costs four times the copying.
     """
 
     def __init__(self) -> None:
-        self._memory = io.BytesIO()
+        self.memory = np.empty(_SPACE_BYTES, np.uint8).data  # not cleared, as a bytearray would be
+        self.used = 0
 
-    def append(self, values: Iterable[bytes | memoryview]) -> None:
-        """Copy values behind those that are there."""
-        self._memory.writelines(values)
-
-    def cut(self, size: Bytes) -> None:
-        """Forget what lies behind the first `size` bytes: documents that were read and not wanted."""
-        self._memory.seek(size)
-
-    def column(self, sizes: Sizes) -> pa.BinaryArray:
-        """Return all values, of these sizes, as a column that lasts until the space is used again.
-
-        https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-layout
-        """
-        ends = np.cumsum(sizes)
-        size = int(ends[-1]) if len(ends) else 0
-        if size != self._memory.tell():
-            raise AssertionError(f"documents of {size} bytes in a space of {self._memory.tell()}")
-        if size > _COLUMN_BYTES_MAX:
-            raise AssertionError(f"a batch of {size} bytes: ingest.batch_bytes_max is far beyond its use")
-        bounds = np.concatenate([np.zeros(1, np.int32), ends.astype(np.int32)])
-        buffers = [None, pa.py_buffer(bounds), pa.py_buffer(self._memory.getbuffer())]
-        return pa.Array.from_buffers(pa.binary(), len(sizes), buffers)
+    def grow(self, kept: int) -> None:
+        """Double the memory and keep its first bytes; raises MemoryError at what views can reach."""
+        if len(self.memory) >= MEMORY_BYTES_MAX:
+            raise MemoryError(f"a batch takes more than {MEMORY_BYTES_MAX} bytes (ingest.batch_bytes_max)")
+        memory = np.empty(min(2 * len(self.memory), MEMORY_BYTES_MAX), np.uint8).data
+        memory[:kept] = self.memory[:kept]
+        self.memory = memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +102,12 @@ class BatchBuilder:
         """Return where the values of the documents to be added next are read into."""
         if self._space is None:
             self._space = self._spare.pop() if self._spare else Space()
-        self._space.cut(Bytes(self.bytes))
         return self._space
 
     def add(self, partition: TopicPartition, documents: Documents, *, now_s: float) -> None:
         """Add documents that follow what was added for the partition before; `now_s` is a monotonic clock.
 
-        Their values were read into `space()`, in the order in which they are added.
+        Their values were read into `space()`.
         """
         if not len(documents.offsets):
             return
@@ -147,6 +129,8 @@ class BatchBuilder:
     def discard(self) -> None:
         """Forget the documents: their partitions are no longer ours."""
         self._parts, self.rows, self.bytes = [], 0, 0
+        if self._space is not None:
+            self._space.used = 0
 
     def take(self) -> Batch:
         """Return the batch and start an empty one."""
@@ -158,6 +142,7 @@ class BatchBuilder:
 
     def reuse(self, space: Space) -> None:
         """Take back the space of a batch whose table is of no more use; callable from any thread."""
+        space.used = 0
         self._spare.append(space)
 
 
@@ -181,7 +166,11 @@ def _table(parts: list[tuple[TopicPartition, Documents]], space: Space) -> pa.Ta
     codes = np.repeat([topics.index(tp.topic) for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     partitions = np.repeat([tp.partition for tp, _ in parts], [len(docs.offsets) for _, docs in parts])
     columns = [
-        space.column(np.concatenate([docs.sizes for _, docs in parts])),
+        view_column(
+            space.memory,
+            np.concatenate([docs.begins for _, docs in parts]),
+            np.concatenate([docs.sizes for _, docs in parts]),
+        ),
         pa.concat_arrays([docs.keys for _, docs in parts]),
         pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(topics, pa.string())),
         pa.array(partitions.astype(np.uint32)),

@@ -24,6 +24,7 @@ from logserver.facts import RAW, FactReader, Transform
 from logserver.origin import Origins
 from logserver.record import LINE_SCHEMA, MILLISECONDS, NAME, REJECT_SCHEMA
 from logserver.repair import Reject, repair
+from logserver.views import emptied, sizes_of
 from milepost.units import Bytes
 
 DOCUMENT_SCHEMA = pa.schema(
@@ -77,12 +78,13 @@ class Decoder:
 
     def decode(self, documents: pa.Table, *, now: datetime.datetime) -> Decoded:
         """Return the lines and rejects of a table of DOCUMENT_SCHEMA (one chunk a column)."""
-        sized, problems = self._sized(documents)
-        content = self._content(sized.select(["raw"]))
+        raws, documents = documents["raw"].chunk(0), documents.drop_columns("raw")
+        sized, problems = self._sized(raws)
+        content = self._content(_one_column(sized))
         good = pc.equal(content["doubt"], "").to_numpy()
         if not good.all():
-            content = self._repaired(documents, content, np.flatnonzero(~good), problems)
-        rejects = self._rejects(documents, problems, now)
+            content = self._repaired(raws, content, np.flatnonzero(~good), problems)
+        rejects = self._rejects(raws, documents, problems, now)
         if problems:
             kept = np.ones(documents.num_rows, dtype=bool)
             kept[list(problems)] = False
@@ -93,28 +95,31 @@ class Decoder:
         """Return what the documents say: the columns of a line that are not of Kafka, and `doubt`."""
         return self._origins.named(self._facts.read(raws))
 
-    def _sized(self, documents: pa.Table) -> tuple[pa.Table, dict[int, Reject]]:
-        """Return the documents without the values that are too big, and a reject for each of these rows."""
-        sizes = pc.binary_length(documents["raw"]).to_numpy()
+    def _sized(self, raws: pa.BinaryViewArray) -> tuple[pa.BinaryViewArray, dict[int, Reject]]:
+        """Return the documents, those that are too big empty, and a reject for each of these rows."""
+        sizes = sizes_of(raws)
         big = np.flatnonzero(sizes > self._document_bytes_max)
         if not len(big):
-            return documents, {}
+            return raws, {}
         limit = self._document_bytes_max
         problems = {
             int(row): Reject("too_big", f"{sizes[row]} bytes; ingest.document_bytes_max is {limit}") for row in big
         }
-        keep = pa.array(sizes <= limit)
-        return documents.set_column(0, RAW, pc.if_else(keep, documents["raw"], b"")), problems
+        return emptied(raws, big), problems
 
     def _repaired(
-        self, documents: pa.Table, content: pa.Table, doubtful: npt.NDArray[np.int64], problems: dict[int, Reject]
+        self,
+        raws: pa.BinaryViewArray,
+        content: pa.Table,
+        doubtful: npt.NDArray[np.int64],
+        problems: dict[int, Reject],
     ) -> pa.Table:
         """Return the content with doubtful rows decoded again from repaired documents; adds to `problems`."""
         rows, repaired = [], []
         for row in doubtful:
             if int(row) in problems:
                 continue
-            outcome = repair(documents["raw"][int(row)].as_py())
+            outcome = repair(raws[int(row)].as_py())
             if isinstance(outcome, Reject):
                 problems[int(row)] = outcome
             else:
@@ -122,7 +127,7 @@ class Decoder:
                 repaired.append(outcome)
         if not rows:
             return content
-        again = self._content(pa.table([pa.array(repaired, RAW.type)], schema=pa.schema([RAW])))
+        again = self._content(_one_column(pa.array(repaired, RAW.type)))
         for row, doubt, raw in zip(rows, again["doubt"].to_pylist(), repaired, strict=True):
             if doubt == "timestamp":
                 problems[row] = Reject("bad_timestamp", f"@timestamp is no time from 1900 to 2262: {raw[:80]!r}")
@@ -148,12 +153,14 @@ class Decoder:
         codes = pc.fill_null(namespaces.indices, 0).to_numpy(zero_copy_only=False)
         return days[codes] if len(days) else np.full(len(codes), self._keep.default, dtype=np.uint16)
 
-    def _rejects(self, documents: pa.Table, problems: dict[int, Reject], now: datetime.datetime) -> pa.Table:
+    def _rejects(
+        self, raws: pa.BinaryViewArray, documents: pa.Table, problems: dict[int, Reject], now: datetime.datetime
+    ) -> pa.Table:
         rows = sorted(problems)
         picked = documents.take(pa.array(rows, pa.int64()))
         limit = self._reject_bytes_max
-        raws = picked["raw"].to_pylist()
-        cut = [f" (kept {limit} of {len(raw)} bytes)" if len(raw) > limit else "" for raw in raws]
+        texts = [raws[row].as_py() for row in rows]
+        cut = [f" (kept {limit} of {len(text)} bytes)" if len(text) > limit else "" for text in texts]
         columns = {
             "received_at": pa.repeat(pa.scalar(_milliseconds(now), MILLISECONDS), len(rows)),
             "topic": picked["topic"],
@@ -161,7 +168,7 @@ class Decoder:
             "offset": picked["offset"],
             "reason": pa.array([problems[row].reason for row in rows], pa.string()).dictionary_encode(),
             "detail": pa.array([problems[row].detail + note for row, note in zip(rows, cut, strict=True)], pa.string()),
-            "raw": pa.array([raw[:limit] for raw in raws], pa.binary()),
+            "raw": pa.array([text[:limit] for text in texts], pa.binary()),
             "key": pa.array([key[:limit] for key in picked["key"].to_pylist()], pa.binary()),
         }
         return pa.table([columns[name] for name in REJECT_SCHEMA.names], schema=REJECT_SCHEMA)
@@ -178,6 +185,10 @@ def store_days(
     days = np.floor_divide(ts.astype("datetime64[ns]").astype(np.int64), NANOSECONDS_PER_DAY)
     bounded: npt.NDArray[np.int64] = np.clip(days, today - keep_days.astype(np.int64), today + 1)
     return bounded.astype(np.int32)
+
+
+def _one_column(raws: pa.BinaryViewArray) -> pa.Table:
+    return pa.table([raws], schema=pa.schema([RAW]))
 
 
 def _identities(content: pa.Table, documents: pa.Table) -> tuple[pa.Array, pa.Array]:

@@ -22,12 +22,13 @@ import pyarrow.compute as pc
 
 from logserver.distinct import split
 from logserver.levels import level_sign_sql, trace_id_sql
+from logserver.views import taken
 
 # Runs a SELECT from `Python(rows)` over the given table: EmbeddedStore.transform or an engine without tables.
 Transform = Callable[[str, pa.Table], pa.Table]
 
 # A document; without nulls the engine copies it once less.
-RAW = pa.field("raw", pa.binary(), nullable=False)
+RAW = pa.field("raw", pa.binary_view(), nullable=False)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -77,7 +78,7 @@ class FactReader:
         self._sql = facts_sql()
 
     def read(self, raws: pa.Table) -> pa.Table:
-        """Return a row for each row of the one column `raw`: the names of `_FIELDS`, signs, `ts` and `doubt`."""
+        """Return a row for each row of the one column `raw`, of one chunk: names of `_FIELDS`, signs, `ts`, `doubt`."""
         found = self._run(self._sql, raws)
         document = found["d"].combine_chunks()
         columns = {name: pc.struct_field(document, list(path)) for name, path in _FIELDS.items()}
@@ -108,7 +109,8 @@ class FactReader:
         rows = np.flatnonzero(missing)
         masks = [np.zeros(len(missing), dtype=bool) for _ in range(3)]
         if len(rows):
-            found = self._run(_MISSING_SQL, raws.take(pa.array(rows)))
+            some = pa.table([taken(raws["raw"].chunk(0), rows)], schema=raws.schema)
+            found = self._run(_MISSING_SQL, some)
             for mask, column in zip(masks, found.columns, strict=True):
                 mask[rows] = column.to_numpy()
         return masks

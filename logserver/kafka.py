@@ -35,7 +35,7 @@ from logserver.kafka_options import consumer_options
 from logserver.metrics import Metrics
 from logserver.record import TopicPartition
 from logserver.recordbatches import WholeBatches
-from logserver.records import RawBatch, RecordParser
+from logserver.records import RawBatch, parse
 from logserver.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,6 @@ class KafkaSource:
         self._moves = 0  # counts assignments, losses and seeks
         self._postponed: KafkaError | None = None
         self._parsing = ThreadPoolExecutor(1, "parse")
-        self._parser = RecordParser()
 
     @property
     def partitions(self) -> list[TopicPartition]:
@@ -135,9 +134,7 @@ class KafkaSource:
         wanted = {owned: raws for owned, raws in taken.items() if self._expects(owned, raws[0].position)}
         loop = asyncio.get_running_loop()
         try:
-            parsed = await loop.run_in_executor(
-                self._parsing, lambda: [self._parser.parse(raws, space) for raws in wanted.values()]
-            )
+            parsed = await loop.run_in_executor(self._parsing, lambda: [parse(raws, space) for raws in wanted.values()])
         except CorruptRecordException:
             for owned, raws in wanted.items():
                 if moves == self._moves:

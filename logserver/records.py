@@ -1,8 +1,8 @@
 """The records of Kafka's record batches, as columns.
 
 An object for every record costs more than everything else that is done with it here, so the records of many batches
-are parsed together: decompressed one behind the other into memory that is kept, found one after the other (a record
-says how long it is), then read field by field as arrays. Values go from there straight into the batch's `Space`.
+are parsed together: decompressed one behind the other into a `Space`, found one after the other (a record says how long
+it is), then read field by field as arrays. Their values stay where they are.
 
 https://kafka.apache.org/documentation/#recordbatch. Batches in the formats before it, which Kafka 4 no longer has, are
 read by aiokafka, record by record.
@@ -11,7 +11,7 @@ read by aiokafka, record by record.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,10 +24,10 @@ from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c, decode_varint
 
-from logserver.batch import Documents, Sizes, Space
+from logserver.batch import Documents, Space
+from logserver.views import Numbers
 
 Bytes8 = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[np.int64]
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 CHECKED_FROM = struct.calcsize(">qiibI")
@@ -36,9 +36,9 @@ MAGIC = 2
 _CODEC, _APPEND_TIME, _CONTROL = 0x07, 0x08, 0x20
 _PLAIN, _GZIP, _SNAPPY, _LZ4, _ZSTD = range(5)
 
-_BLOCK_BYTES = 2**23
-_BLOCK_BYTES_MAX = 2**30
-# What a number at the very end may be read beyond it, before that is noticed.
+_ROOM_BYTES_MAX = 2**28
+"""What a record batch may take; brokers take batches of 1 MB if not told otherwise, and LZ4 makes 255 times of it."""
+# What a number at the very end may be read beyond it, before that is noticed, and a view needs.
 _SLACK = 16
 
 
@@ -79,100 +79,80 @@ class RawBatch:
     data: memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """Records as columns; the values may be views that last until the next parse."""
+def parse(raws: Sequence[RawBatch], space: Space) -> Documents:
+    """Return the documents of consecutive batches of one partition; their values are put into `space`.
 
-    values: Iterable[bytes | memoryview]
-    sizes: Sizes
-    keys: pa.BinaryArray
-    offsets: Numbers
-    timestamps_ms: Numbers
+    Raises CorruptRecordException for a wrong checksum or structure, UnsupportedCodecError for an unknown codec.
+    """
+    as_columns = all(raw.data[MAGIC_AT] == MAGIC for raw in raws)
+    return _by_columns(raws, space) if as_columns else _one_by_one(raws, space)
 
 
-class RecordParser:
-    """Parses record batches; one call at a time."""
+def _by_columns(raws: Sequence[RawBatch], space: Space) -> Documents:
+    headers = [Header.of(raw.data) for raw in raws]
+    first = space.used
+    ends = _inflate(raws, headers, space, first)
+    try:
+        begins = _find(space.memory, first, headers, ends)
+        fields = _fields(np.frombuffer(space.memory, np.uint8, ends[-1]), begins)
+    except (IndexError, ValueError) as error:
+        raise CorruptRecordException(f"no records before offset {raws[-1].next_offset}: {error}") from error
+    space.used = ends[-1] + _SLACK
+    counts = [header.records for header in headers]
+    offsets = np.repeat([header.base_offset for header in headers], counts) + fields.offset_delta
+    times = np.repeat([header.first_timestamp for header in headers], counts) + fields.timestamp_delta
+    appended = np.repeat([bool(header.attributes & _APPEND_TIME) for header in headers], counts)
+    times = np.where(appended, np.repeat([header.max_timestamp for header in headers], counts), times)
+    # A batch that is read from its middle begins with some that were read before.
+    wanted = offsets >= np.repeat([raw.position for raw in raws], counts)
+    if not wanted.all():
+        fields, offsets, times = fields.those(wanted), offsets[wanted], times[wanted]
+    return Documents(
+        begins=fields.value_at,
+        sizes=fields.value_end - fields.value_at,
+        keys=_column(space.memory, fields.key_at, fields.key_end),
+        offsets=pa.array(offsets.astype(np.uint64)),
+        timestamps_ms=pa.array(times),
+        next_offset=raws[-1].next_offset,
+    )
 
-    def __init__(self) -> None:
-        self._block = bytearray(_BLOCK_BYTES)
 
-    def parse(self, raws: Sequence[RawBatch], space: Space) -> Documents:
-        """Return the documents of consecutive batches of one partition; their values are put into `space`.
+def _inflate(raws: Sequence[RawBatch], headers: Sequence[Header], space: Space, at: int) -> list[int]:
+    """Decompress the batches into the space from `at` on; return where each ends."""
+    ends = []
+    for raw, header in zip(raws, headers, strict=True):
+        if calc_crc32c(raw.data[CHECKED_FROM:]) != header.crc:
+            raise CorruptRecordException(f"the checksum of the record batch before offset {raw.next_offset} is wrong")
+        at += _put(header.attributes & _CODEC, raw.data[HEADER.size :], space, at)
+        ends.append(at)
+    return ends
 
-        Raises CorruptRecordException for a wrong checksum or structure, UnsupportedCodecError for an unknown codec.
-        """
-        as_columns = all(raw.data[MAGIC_AT] == MAGIC for raw in raws)
-        records = self._by_columns(raws) if as_columns else _one_by_one(raws)
-        space.append(records.values)
-        return Documents(
-            sizes=records.sizes,
-            keys=records.keys,
-            offsets=pa.array(records.offsets.astype(np.uint64)),
-            timestamps_ms=pa.array(records.timestamps_ms),
-            next_offset=raws[-1].next_offset,
-        )
 
-    def _by_columns(self, raws: Sequence[RawBatch]) -> _Records:
-        headers = [Header.of(raw.data) for raw in raws]
-        ends = self._inflate(raws, headers)
+def _put(codec: int, data: memoryview, space: Space, at: int) -> int:
+    """Decompress into the space at `at`, which grows as it must; return the size."""
+    if codec in _INFLATE_INTO:
+        return _inflate_into(_INFLATE_INTO[codec], data, space, at)
+    if codec not in (_PLAIN, _SNAPPY):
+        raise UnsupportedCodecError(f"unknown compression codec {codec}")
+    return _copy(data if codec == _PLAIN else snappy_decode(data), space, at)
+
+
+def _copy(plain: bytes | memoryview, space: Space, at: int) -> int:
+    while at + len(plain) + _SLACK > len(space.memory):
+        space.grow(at)
+    space.memory[at : at + len(plain)] = plain
+    return len(plain)
+
+
+def _inflate_into(inflate: Callable[[memoryview, memoryview], int], data: memoryview, space: Space, at: int) -> int:
+    while True:
+        room_bytes = len(space.memory) - _SLACK - at
         try:
-            begins = _find(self._block, headers, ends)
-            fields = _fields(np.frombuffer(self._block, np.uint8, ends[-1]), begins)
-        except (IndexError, ValueError) as error:
-            raise CorruptRecordException(f"no records before offset {raws[-1].next_offset}: {error}") from error
-        counts = [header.records for header in headers]
-        offsets = np.repeat([header.base_offset for header in headers], counts) + fields.offset_delta
-        times = np.repeat([header.first_timestamp for header in headers], counts) + fields.timestamp_delta
-        appended = np.repeat([bool(header.attributes & _APPEND_TIME) for header in headers], counts)
-        times = np.where(appended, np.repeat([header.max_timestamp for header in headers], counts), times)
-        # A batch that is read from its middle begins with some that were read before.
-        wanted = offsets >= np.repeat([raw.position for raw in raws], counts)
-        if not wanted.all():
-            fields, offsets, times = fields.those(wanted), offsets[wanted], times[wanted]
-        return _Records(
-            _slices(memoryview(self._block), fields.value_at, fields.value_end),
-            fields.value_end - fields.value_at,
-            _column(self._block, fields.key_at, fields.key_end),
-            offsets,
-            times,
-        )
-
-    def _inflate(self, raws: Sequence[RawBatch], headers: Sequence[Header]) -> list[int]:
-        """Decompress the batches, one behind the other, into the block; return where each ends."""
-        ends, at = [], 0
-        for raw, header in zip(raws, headers, strict=True):
-            if calc_crc32c(raw.data[CHECKED_FROM:]) != header.crc:
-                raise CorruptRecordException(
-                    f"the checksum of the record batch before offset {raw.next_offset} is wrong"
-                )
-            at += self._put(header.attributes & _CODEC, raw.data[HEADER.size :], at)
-            ends.append(at)
-        return ends
-
-    def _put(self, codec: int, data: memoryview, at: int) -> int:
-        """Decompress into the block at `at`, which grows as it must; return the size."""
-        if codec in _INFLATE_INTO:
-            return self._inflate_into(_INFLATE_INTO[codec], data, at)
-        if codec not in (_PLAIN, _SNAPPY):
-            raise UnsupportedCodecError(f"unknown compression codec {codec}")
-        plain = data if codec == _PLAIN else snappy_decode(data)
-        while at + len(plain) + _SLACK > len(self._block):
-            self._grow()
-        self._block[at : at + len(plain)] = plain
-        return len(plain)
-
-    def _inflate_into(self, inflate_into: Callable[[memoryview, memoryview], int], data: memoryview, at: int) -> int:
-        while True:
-            try:
-                with memoryview(self._block) as block, block[at : len(block) - _SLACK] as room:
-                    return inflate_into(data, room)
-            except cramjam.DecompressionError as error:  # most likely for want of room: nothing says how much it takes
-                if len(self._block) >= _BLOCK_BYTES_MAX:
-                    raise CorruptRecordException(f"{len(data)} bytes cannot be decompressed: {error}") from error
-                self._grow()
-
-    def _grow(self) -> None:
-        self._block += bytes(len(self._block))
+            return inflate(data, space.memory[at : at + max(0, room_bytes)])
+        except cramjam.DecompressionError as error:  # most likely for want of room: nothing says how much it takes
+            if room_bytes > _ROOM_BYTES_MAX:
+                raise CorruptRecordException(f"{len(data)} bytes cannot be decompressed: {error}") from error
+            space.grow(at)
 
 
 _INFLATE_INTO: dict[int, Callable[[memoryview, memoryview], int]] = {
@@ -182,10 +162,9 @@ _INFLATE_INTO: dict[int, Callable[[memoryview, memoryview], int]] = {
 }
 
 
-def _find(block: bytearray, headers: Sequence[Header], batch_ends: Sequence[int]) -> Numbers:
-    """Return where the records begin, behind their length. Raises ValueError."""
+def _find(block: memoryview, at: int, headers: Sequence[Header], batch_ends: Sequence[int]) -> Numbers:
+    """Return where the records of batches that begin at `at` begin, behind their length. Raises ValueError."""
     begins: list[int] = []
-    at = 0
     for header, batch_end in zip(headers, batch_ends, strict=True):
         expected = len(begins) + header.records
         while at < batch_end:
@@ -248,11 +227,7 @@ def _varints(block: Bytes8, at: Numbers) -> tuple[Numbers, Numbers]:
     return signed, at
 
 
-def _slices(block: memoryview, begins: Numbers, ends: Numbers) -> Iterable[memoryview]:
-    return map(block.__getitem__, map(slice, begins.tolist(), ends.tolist()))
-
-
-def _column(block: bytearray, begins: Numbers, ends: Numbers) -> pa.BinaryArray:
+def _column(block: memoryview, begins: Numbers, ends: Numbers) -> pa.BinaryArray:
     """Return the bytes between these places, which rise, as a column.
 
     Taken as every other one of the column that has also what lies between them.
@@ -265,7 +240,7 @@ def _column(block: bytearray, begins: Numbers, ends: Numbers) -> pa.BinaryArray:
     return all_.take(pa.array(np.arange(0, 2 * count, 2)))
 
 
-def _one_by_one(raws: Sequence[RawBatch]) -> _Records:
+def _one_by_one(raws: Sequence[RawBatch], space: Space) -> Documents:
     records = []
     for raw in raws:
         batch = MemoryRecords(bytes(raw.data)).next_batch()
@@ -273,10 +248,15 @@ def _one_by_one(raws: Sequence[RawBatch]) -> _Records:
             raise CorruptRecordException(f"the checksum of the record batch before offset {raw.next_offset} is wrong")
         records += [record for record in batch if record.offset >= raw.position]
     values = [record.value or b"" for record in records]
-    return _Records(
-        values,
-        np.fromiter(map(len, values), np.int64, len(values)),
-        pa.array([record.key or b"" for record in records], pa.binary()),
-        np.array([record.offset for record in records], np.int64),
-        np.array([record.timestamp for record in records], np.int64),
+    sizes = np.fromiter(map(len, values), np.int64, len(values))
+    at = space.used
+    begins = at + np.cumsum(sizes) - sizes
+    space.used = at + _copy(b"".join(values), space, at) + _SLACK
+    return Documents(
+        begins=begins,
+        sizes=sizes,
+        keys=pa.array([record.key or b"" for record in records], pa.binary()),
+        offsets=pa.array([record.offset for record in records], pa.uint64()),
+        timestamps_ms=pa.array([record.timestamp for record in records], pa.int64()),
+        next_offset=raws[-1].next_offset,
     )

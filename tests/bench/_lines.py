@@ -69,7 +69,7 @@ def make_tile(transform: Transform, count: int) -> Tile:
         offsets[place] += 1
     table = pa.table(
         [
-            pa.array(values, pa.binary()),
+            pa.array(values, pa.binary_view()),
             pa.array([b""] * len(values), pa.binary()),
             pa.array(["logs"] * len(values)).dictionary_encode().cast(NAME),
             pa.array(places, pa.uint32()),

@@ -3,14 +3,17 @@
 The log-server runs as its own process on the embedded engine and a real Kafka on this machine. First it drains a topic
 that is already full: lines per second and per CPU-second of the log-server (user and system time of all its threads,
 Kafka's and the producer's not counted), its resident memory, the bytes on disk per line after the parts have been
-merged. Then a producer sends at a steady rate and the latency histogram of the log-server itself says how long a
-document took from its append in Kafka until a query can return its line.
+merged. What the machine gives for a CPU-second changes by a third within minutes, so the same documents are also parsed
+by Python's `json.loads`, right before and after, and the ratio is printed. Then a producer sends at a steady rate and
+the latency histogram of the log-server itself says how long a document took from its append in Kafka until a query can
+return its line.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime
+import json
 import os
 import re
 import sys
@@ -35,6 +38,7 @@ DOCUMENTS = 1_000_000
 RATES = (20_000, 50_000)
 RATE_SECONDS = 15
 WARM_SECONDS = 3
+REFERENCE_DOCUMENTS, REFERENCE_ROUNDS = 10_000, 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -73,6 +77,7 @@ async def drain(broker: KafkaBroker, folder: Path, count: int) -> list[Row]:
     """Fill a topic, then let the log-server drain it."""
     topic = await broker.create_topic("drain", partitions=PARTITIONS)
     size = await fill(broker, topic, count)
+    plain_per_s = json_loads_per_cpu_s()
     with running(broker, folder, topic) as server:
         idle_s = cpu_s(server.pid)
         began, stored, slowest_s, memory = time.monotonic(), 0.0, 0.0, 0
@@ -83,12 +88,19 @@ async def drain(broker: KafkaBroker, folder: Path, count: int) -> list[Row]:
             slowest_s = max(slowest_s, time.monotonic() - asked)
             memory = max(memory, server.resident_bytes())
         seconds, used_s = time.monotonic() - began, cpu_s(server.pid) - idle_s
+    plain_per_s = (plain_per_s + json_loads_per_cpu_s()) / 2
     store = EmbeddedStore(server.store, sessions=1)
     store.execute("OPTIMIZE TABLE lines FINAL")
     (disk,) = read(store, "SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND table = 'lines'")
     store.close()
     return [
         Row("lines/CPU-s", f"{stored / used_s:,.0f}", f"{count:,} documents of {size:,.0f} bytes, lz4"),
+        Row("documents/CPU-s", f"{plain_per_s:,.0f}", "json.loads and no more, in the same run"),
+        Row(
+            "ratio of these",
+            f"{stored / used_s / plain_per_s:.2f}",
+            "1: a line is indexed for what json.loads costs",
+        ),
         Row("lines/s", f"{stored / seconds:,.0f}", "draining a full topic, Kafka on the same machine"),
         Row("resident memory", f"{memory / 2**20:,.0f} MiB", "of the log-server, the most while draining"),
         Row("slowest /metrics", f"{slowest_s * 1000:,.0f} ms", "asked ten times a second while draining"),
@@ -148,6 +160,17 @@ def producing(broker: KafkaBroker) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         bootstrap_servers=broker.bootstrap, compression_type="lz4", linger_ms=5, max_batch_size=256_000
     )
+
+
+def json_loads_per_cpu_s() -> float:
+    """Return how many documents Python parses in a CPU-second of this moment."""
+    documents = Documents(datetime.datetime.now(datetime.UTC), lines_per_second=50_000)
+    values = [documents.value(number) for number in range(REFERENCE_DOCUMENTS)]
+    began_s = time.process_time()
+    for _ in range(REFERENCE_ROUNDS):
+        for value in values:
+            json.loads(value)
+    return REFERENCE_ROUNDS * len(values) / (time.process_time() - began_s)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decoder]:
 def documents(raws: list[bytes]) -> pa.Table:
     count = len(raws)
     columns = [
-        pa.array(raws, pa.binary()),
+        pa.array(raws, pa.binary_view()),
         pa.array([b"key"] * count, pa.binary()),
         pa.array(["logs"] * count).dictionary_encode(),
         pa.array([3] * count, pa.uint32()),

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from logserver.batch import Space
 from logserver.recordbatches import _Batches
-from logserver.records import CHECKED_FROM, HEADER, RawBatch, RecordParser
+from logserver.records import CHECKED_FROM, HEADER, RawBatch, parse
+from logserver.views import view_column
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 APPEND_TIME, CONTROL = 0x08, 0x20
@@ -60,11 +61,13 @@ def raw(data: bytes, position: int = 0, next_offset: int = 0) -> RawBatch:
     return RawBatch(position, next_offset, memoryview(data))
 
 
-def ours(*raws: RawBatch, parser: RecordParser | None = None) -> list[tuple[int, int, bytes, bytes]]:
+def ours(*raws: RawBatch, space: Space | None = None) -> list[tuple[int, int, bytes, bytes]]:
     """Return (offset, time, key, value) of the documents."""
-    space = Space()
-    documents = (parser or RecordParser()).parse(raws, space)
-    columns = documents.offsets, documents.timestamps_ms, documents.keys, space.column(documents.sizes)
+    space = space or Space()
+    documents = parse(raws, space)
+    values = view_column(space.memory, documents.begins, documents.sizes)
+    values.validate(full=True)
+    columns = documents.offsets, documents.timestamps_ms, documents.keys, values
     assert documents.next_offset == raws[-1].next_offset
     return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
@@ -102,13 +105,15 @@ def test_records_are_those_that_aiokafka_reads(raws: list[RawBatch]) -> None:
 
 
 @pytest.mark.parametrize("codec", [0, GZIP, SNAPPY, LZ4, ZSTD])
-def test_the_block_grows_with_what_is_decompressed(codec: int) -> None:
-    big = bytes(range(256)) * 40_000
+def test_a_space_grows_with_what_is_decompressed_and_keeps_what_it_has(codec: int) -> None:
+    big = bytes(range(256)) * 10_000
     rows: list[Row] = [(number, 1000, b"key", big + b"%d" % number, []) for number in range(2)]
-    parser = RecordParser()
-    for _ in range(2):
-        found = ours(raw(v2(rows, codec=codec)), raw(v2(rows, base=7, codec=codec)), parser=parser)
-        assert found == [(base + n, 1000, b"key", big + b"%d" % n) for base in (0, 7) for n in range(2)]
+    space = Space()
+    parsed = [parse([raw(v2(rows, base=base, codec=codec)), raw(v2(rows, codec=codec))], space) for base in (0, 7)]
+    for documents in parsed:
+        values = view_column(space.memory, documents.begins, documents.sizes)
+        assert values.to_pylist() == [big + b"0", big + b"1"] * 2
+    assert len(space.memory) == 2**25 > 8 * len(big)
 
 
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4])
@@ -176,11 +181,18 @@ def test_an_unknown_codec_is_named() -> None:
 
 @pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD])
 def test_what_cannot_be_decompressed_is_given_up_at_a_bound(codec: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logserver.records._BLOCK_BYTES_MAX", 2**25)
-    parser = RecordParser()
+    monkeypatch.setattr("logserver.records._ROOM_BYTES_MAX", 2**22)
+    space = Space()
     with pytest.raises(CorruptRecordException, match="20 bytes cannot be decompressed"):
-        ours(raw(forged(b"no compressed block ", records=1, codec=codec), 0, 1), parser=parser)
-    assert len(parser._block) == 2**25
+        ours(raw(forged(b"no compressed block ", records=1, codec=codec), 0, 1), space=space)
+    assert len(space.memory) == 2**23
+
+
+def test_a_space_beyond_what_views_reach_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logserver.batch.MEMORY_BYTES_MAX", 2**21)
+    rows: list[Row] = [(0, 1000, b"key", bytes(2**21), [])]
+    with pytest.raises(MemoryError, match=r"2097152 bytes \(ingest\.batch_bytes_max\)"):
+        ours(raw(v2(rows)))
 
 
 def taken(data: bytes, position: int = 0) -> tuple[list[tuple[int, int]], int]:
