@@ -202,6 +202,9 @@ def _fields(block: Bytes8, begins: Numbers) -> _Fields:
     key_end = key_at + np.maximum(key_size, 0)  # -1 is null
     value_size, value_at = _varints(block, key_end)
     value_end = value_at + np.maximum(value_size, 0)
+    for sizes in (key_size, value_size):  # the sum of a place and a size without bounds would begin anew below zero
+        if (sizes > len(block)).any():
+            raise ValueError(f"a key or value of {sizes.max()} bytes")
     if (value_end[:-1] > begins[1:]).any() or (value_end[-1:] > len(block)).any():
         raise ValueError("a record is longer than it says")
     return _Fields(timestamp_delta, offset_delta, key_at, key_end, value_at, value_end)
