@@ -66,7 +66,8 @@ def ours(*raws: RawBatch, space: Space | None = None) -> list[tuple[int, int, by
     space = space or Space()
     documents = parse(raws, space)
     values = view_column(space.memory, documents.begins, documents.sizes)
-    values.validate(full=True)
+    for column in (values, documents.keys):
+        column.validate(full=True)
     columns = documents.offsets, documents.timestamps_ms, documents.keys, values
     assert documents.next_offset == raws[-1].next_offset
     return list(zip(*(column.to_pylist() for column in columns), strict=True))
@@ -165,6 +166,26 @@ def test_what_the_next_test_breaks_is_whole() -> None:
 def test_a_batch_that_is_not_what_it_says_is_refused(payload: bytes, records: int, said: str) -> None:
     with pytest.raises(CorruptRecordException, match=said):
         ours(raw(forged(payload, records=records), 0, 2))
+
+
+whole_records = st.lists(st.builds(record, extra=st.integers(0, 3)), min_size=1, max_size=4)
+changes = st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=10)), min_size=1, max_size=3)
+
+
+@settings(deadline=None)
+@given(records=whole_records, changes=changes)
+def test_whatever_a_producer_sends_becomes_whole_documents_or_is_refused(
+    records: list[bytes], changes: list[tuple[int, bytes]]
+) -> None:
+    payload = b"".join(records)
+    for place, new in changes:
+        payload = payload[:place] + new + payload[place + len(new) :]
+    try:
+        found = ours(raw(forged(payload, records=len(records)), -(2**63), 9))
+    except CorruptRecordException:
+        return
+    assert len(found) == len(records)
+    assert sum(len(key) + len(value) for _, _, key, value in found) <= len(payload)
 
 
 def test_a_wrong_checksum_names_the_batch() -> None:
