@@ -94,6 +94,7 @@ class BatchBuilder:
     rows: int = 0
     bytes: int = 0
     _space: Space | None = None
+    _space_used: int = 0
     _spare: deque[Space] = field(default_factory=deque)
     _started_s: float = 0.0
     _parts: list[tuple[TopicPartition, Documents]] = field(default_factory=list)
@@ -102,6 +103,7 @@ class BatchBuilder:
         """Return where the values of the documents to be added next are read into."""
         if self._space is None:
             self._space = self._spare.pop() if self._spare else Space()
+        self._space.used = self._space_used  # what else was read since was not wanted, or not whole
         return self._space
 
     def add(self, partition: TopicPartition, documents: Documents, *, now_s: float) -> None:
@@ -113,6 +115,8 @@ class BatchBuilder:
             return
         if not self._parts:
             self._started_s = now_s
+        if self._space is not None:
+            self._space_used = self._space.used
         self._parts.append((partition, documents))
         self.rows += len(documents.offsets)
         self.bytes += documents.bytes
@@ -128,9 +132,7 @@ class BatchBuilder:
 
     def discard(self) -> None:
         """Forget the documents: their partitions are no longer ours."""
-        self._parts, self.rows, self.bytes = [], 0, 0
-        if self._space is not None:
-            self._space.used = 0
+        self._parts, self.rows, self.bytes, self._space_used = [], 0, 0, 0
 
     def take(self) -> Batch:
         """Return the batch and start an empty one."""
@@ -142,7 +144,6 @@ class BatchBuilder:
 
     def reuse(self, space: Space) -> None:
         """Take back the space of a batch whose table is of no more use; callable from any thread."""
-        space.used = 0
         self._spare.append(space)
 
 

@@ -79,7 +79,10 @@ def test_documents_that_were_read_and_not_wanted_leave_nothing_behind() -> None:
     collecting = builder()
     put(collecting.space(), b"read before a rebalance")
     collect(collecting, FIRST, range(2))
-    put(collecting.space(), b"of a partition that is not ours")
+    used = collecting.space().used
+    for _ in range(9):
+        put(collecting.space(), b"of a batch that is not whole")
+    assert collecting.space().used == used
     collect(collecting, FIRST, range(2, 3))
     assert collecting.take().table()["raw"].to_pylist() == [b"document 0", b"document 1", b"document 2"]
     collect(collecting, FIRST, range(3, 9))
