@@ -39,6 +39,11 @@ class Documents:
         """The bytes of all values."""
         return int(self.sizes.sum())
 
+    @property
+    def end(self) -> int:
+        """Where the last value ends; there is one."""
+        return int(self.begins[-1] + self.sizes[-1])
+
 
 class Space:
     """Memory for what one batch is made of, as it was decompressed; the documents are views into it.
@@ -94,7 +99,6 @@ class BatchBuilder:
     rows: int = 0
     bytes: int = 0
     _space: Space | None = None
-    _space_used: int = 0
     _spare: deque[Space] = field(default_factory=deque)
     _started_s: float = 0.0
     _parts: list[tuple[TopicPartition, Documents]] = field(default_factory=list)
@@ -103,20 +107,19 @@ class BatchBuilder:
         """Return where the values of the documents to be added next are read into."""
         if self._space is None:
             self._space = self._spare.pop() if self._spare else Space()
-        self._space.used = self._space_used  # what else was read since was not wanted, or not whole
+        # What else was read since was not wanted, or not whole.
+        self._space.used = self._parts[-1][1].end if self._parts else 0
         return self._space
 
     def add(self, partition: TopicPartition, documents: Documents, *, now_s: float) -> None:
         """Add documents that follow what was added for the partition before; `now_s` is a monotonic clock.
 
-        Their values were read into `space()`.
+        Their values were read into `space()`, behind those of what was added before.
         """
         if not len(documents.offsets):
             return
         if not self._parts:
             self._started_s = now_s
-        if self._space is not None:
-            self._space_used = self._space.used
         self._parts.append((partition, documents))
         self.rows += len(documents.offsets)
         self.bytes += documents.bytes
@@ -132,7 +135,7 @@ class BatchBuilder:
 
     def discard(self) -> None:
         """Forget the documents: their partitions are no longer ours."""
-        self._parts, self.rows, self.bytes, self._space_used = [], 0, 0, 0
+        self._parts, self.rows, self.bytes = [], 0, 0
 
     def take(self) -> Batch:
         """Return the batch and start an empty one."""

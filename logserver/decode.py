@@ -80,7 +80,7 @@ class Decoder:
         """Return the lines and rejects of a table of DOCUMENT_SCHEMA (one chunk a column)."""
         raws, documents = documents["raw"].chunk(0), documents.drop_columns("raw")
         sized, problems = self._sized(raws)
-        content = self._content(_one_column(sized))
+        content = self._content(sized)
         good = pc.equal(content["doubt"], "").to_numpy()
         if not good.all():
             content = self._repaired(raws, content, np.flatnonzero(~good), problems)
@@ -91,7 +91,7 @@ class Decoder:
             content, documents = content.filter(pa.array(kept)), documents.filter(pa.array(kept))
         return Decoded(self._lines(content, documents, now), rejects)
 
-    def _content(self, raws: pa.Table) -> pa.Table:
+    def _content(self, raws: pa.BinaryViewArray) -> pa.Table:
         """Return what the documents say: the columns of a line that are not of Kafka, and `doubt`."""
         return self._origins.named(self._facts.read(raws))
 
@@ -127,7 +127,7 @@ class Decoder:
                 repaired.append(outcome)
         if not rows:
             return content
-        again = self._content(_one_column(pa.array(repaired, RAW.type)))
+        again = self._content(pa.array(repaired, RAW.type))
         for row, doubt, raw in zip(rows, again["doubt"].to_pylist(), repaired, strict=True):
             if doubt == "timestamp":
                 problems[row] = Reject("bad_timestamp", f"@timestamp is no time from 1900 to 2262: {raw[:80]!r}")
@@ -185,10 +185,6 @@ def store_days(
     days = np.floor_divide(ts.astype("datetime64[ns]").astype(np.int64), NANOSECONDS_PER_DAY)
     bounded: npt.NDArray[np.int64] = np.clip(days, today - keep_days.astype(np.int64), today + 1)
     return bounded.astype(np.int32)
-
-
-def _one_column(raws: pa.BinaryViewArray) -> pa.Table:
-    return pa.table([raws], schema=pa.schema([RAW]))
 
 
 def _identities(content: pa.Table, documents: pa.Table) -> tuple[pa.Array, pa.Array]:

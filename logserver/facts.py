@@ -77,8 +77,8 @@ class FactReader:
         self._transform = transform
         self._sql = facts_sql()
 
-    def read(self, raws: pa.Table) -> pa.Table:
-        """Return a row for each row of the one column `raw`, of one chunk: names of `_FIELDS`, signs, `ts`, `doubt`."""
+    def read(self, raws: pa.BinaryViewArray) -> pa.Table:
+        """Return a row for each document: the names of `_FIELDS`, signs, `ts` and `doubt`."""
         found = self._run(self._sql, raws)
         document = found["d"].combine_chunks()
         columns = {name: pc.struct_field(document, list(path)) for name, path in _FIELDS.items()}
@@ -91,7 +91,7 @@ class FactReader:
         facts = pa.table(columns)
         return facts.append_column("doubt", self._doubts(raws, facts, _is_null(found["parsed"])))
 
-    def _doubts(self, raws: pa.Table, facts: pa.Table, timeless: Mask) -> pa.DictionaryArray:
+    def _doubts(self, raws: pa.BinaryViewArray, facts: pa.Table, timeless: Mask) -> pa.DictionaryArray:
         no_path, no_namespace = _is_empty(facts["file_path"]), _is_empty(facts["said_namespace"])
         no_offset = _is_null(facts["offset_in_file"])
         log_is_odd, kubernetes_is_odd, has_offset = self._look_again(raws, no_path | no_namespace | no_offset)
@@ -104,21 +104,20 @@ class FactReader:
         codes = np.select(list(doubts.values()), range(1, len(doubts) + 1)).astype(np.int32)
         return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(["", *doubts]))
 
-    def _look_again(self, raws: pa.Table, missing: Mask) -> list[Mask]:
+    def _look_again(self, raws: pa.BinaryViewArray, missing: Mask) -> list[Mask]:
         """Return what `_MISSING_SQL` says of the rows in which something is missing, in its order; false of others."""
         rows = np.flatnonzero(missing)
         masks = [np.zeros(len(missing), dtype=bool) for _ in range(3)]
         if len(rows):
-            some = pa.table([taken(raws["raw"].chunk(0), rows)], schema=raws.schema)
-            found = self._run(_MISSING_SQL, some)
+            found = self._run(_MISSING_SQL, taken(raws, rows))
             for mask, column in zip(masks, found.columns, strict=True):
                 mask[rows] = column.to_numpy()
         return masks
 
-    def _run(self, sql: str, raws: pa.Table) -> pa.Table:
-        found = self._transform(sql, raws).combine_chunks()
-        if found.num_rows != raws.num_rows:
-            raise AssertionError(f"{raws.num_rows} documents became {found.num_rows} rows")
+    def _run(self, sql: str, raws: pa.BinaryViewArray) -> pa.Table:
+        found = self._transform(sql, pa.table([raws], schema=pa.schema([RAW]))).combine_chunks()
+        if found.num_rows != len(raws):
+            raise AssertionError(f"{len(raws)} documents became {found.num_rows} rows")
         return found
 
 

@@ -136,8 +136,8 @@ class KafkaSource:
         try:
             parsed = await loop.run_in_executor(self._parsing, lambda: [parse(raws, space) for raws in wanted.values()])
         except CorruptRecordException:
-            for owned, raws in wanted.items():
-                if moves == self._moves:
+            if moves == self._moves:
+                for owned, raws in wanted.items():
                     self._consumer.seek(_theirs(owned), raws[0].position)
             raise
         if moves != self._moves:

@@ -97,7 +97,7 @@ def _by_columns(raws: Sequence[RawBatch], space: Space) -> Documents:
         fields = _fields(np.frombuffer(space.memory, np.uint8, ends[-1]), begins)
     except (IndexError, ValueError) as error:
         raise CorruptRecordException(f"no records before offset {raws[-1].next_offset}: {error}") from error
-    space.used = ends[-1] + _SLACK
+    space.used = ends[-1]
     counts = [header.records for header in headers]
     offsets = np.repeat([header.base_offset for header in headers], counts) + fields.offset_delta
     times = np.repeat([header.first_timestamp for header in headers], counts) + fields.timestamp_delta
@@ -122,7 +122,7 @@ def _inflate(raws: Sequence[RawBatch], headers: Sequence[Header], space: Space, 
     ends = []
     for raw, header in zip(raws, headers, strict=True):
         if calc_crc32c(raw.data[CHECKED_FROM:]) != header.crc:
-            raise CorruptRecordException(f"the checksum of the record batch before offset {raw.next_offset} is wrong")
+            raise _wrong_checksum(raw)
         at += _put(header.attributes & _CODEC, raw.data[HEADER.size :], space, at)
         ends.append(at)
     return ends
@@ -248,13 +248,13 @@ def _one_by_one(raws: Sequence[RawBatch], space: Space) -> Documents:
     for raw in raws:
         batch = MemoryRecords(bytes(raw.data)).next_batch()
         if not batch.validate_crc():
-            raise CorruptRecordException(f"the checksum of the record batch before offset {raw.next_offset} is wrong")
+            raise _wrong_checksum(raw)
         records += [record for record in batch if record.offset >= raw.position]
     values = [record.value or b"" for record in records]
     sizes = np.fromiter(map(len, values), np.int64, len(values))
     at = space.used
     begins = at + np.cumsum(sizes) - sizes
-    space.used = at + _copy(b"".join(values), space, at) + _SLACK
+    space.used = at + _copy(b"".join(values), space, at)
     return Documents(
         begins=begins,
         sizes=sizes,
@@ -263,3 +263,7 @@ def _one_by_one(raws: Sequence[RawBatch], space: Space) -> Documents:
         timestamps_ms=pa.array([record.timestamp for record in records], pa.int64()),
         next_offset=raws[-1].next_offset,
     )
+
+
+def _wrong_checksum(raw: RawBatch) -> CorruptRecordException:
+    return CorruptRecordException(f"the checksum of the record batch before offset {raw.next_offset} is wrong")

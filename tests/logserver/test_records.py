@@ -23,7 +23,7 @@ from logserver.views import view_column
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 APPEND_TIME, CONTROL = 0x08, 0x20
 Row = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
-READ = struct.Struct(">q")
+OFFSET = struct.Struct(">q")
 
 
 def v2(rows: Sequence[Row], *, base: int = 0, codec: int = 0, flags: int = 0) -> bytes:
@@ -54,7 +54,7 @@ def v1(rows: Sequence[tuple[int, int, bytes | None, bytes | None]], *, codec: in
     builder = LegacyRecordBatchBuilder(1, codec, 2**20)
     for row in rows:
         builder.append(*row)
-    return READ.pack(outer) + bytes(builder.build())[READ.size :]
+    return OFFSET.pack(outer) + bytes(builder.build())[OFFSET.size :]
 
 
 def raw(data: bytes, position: int = 0, next_offset: int = 0) -> RawBatch:
