@@ -15,6 +15,19 @@ pytestmark = pytest.mark.browser
 
 CELLS = "return [...document.querySelector('.lines .row').children].map((one) => one.className)"
 FOCUSED = "return document.activeElement.value ?? document.activeElement.textContent"
+# Says how many rows there are behind each of ten frames while the list becomes narrower; a task set up in a frame runs
+# once it is painted.
+ROWS_PAINTED = """
+const done = arguments[0], view = document.querySelector('.lines'), seen = [];
+const frame = () => {
+  view.style.maxWidth = `${800 - seen.length}px`;
+  setTimeout(() => {
+    seen.push(document.querySelectorAll('.lines .row').length);
+    if (seen.length < 10) requestAnimationFrame(frame); else done(seen);
+  });
+};
+requestAnimationFrame(frame);
+"""
 NAMES = "return [...document.querySelectorAll('tbody a')].map((one) => one.textContent)"
 
 
@@ -65,6 +78,13 @@ def test_no_column_leaves_the_message_and_an_unknown_one_is_left_out(page: Page,
     page.open("#/logs?columns=node,nonsense,time")
     page.until_count("8 lines")
     assert cells(page) == ["time", "node", "message"]
+
+
+def test_a_list_that_changes_its_width_is_never_painted_without_its_lines(page: Page, feed: Feed) -> None:
+    feed.send(numbered(0, 8))
+    page.open("#/logs")
+    page.until_count("8 lines")
+    assert page.driver.execute_async_script(ROWS_PAINTED) == [8] * 10
 
 
 def test_a_long_name_keeps_the_end_that_tells_replicas_apart(page: Page, feed: Feed) -> None:

@@ -11,6 +11,7 @@ export class VirtualList {
     this.draw = draw;
     this.items = [];
     this.said = null;
+    this.stale = false; // everything drawn is of items, heights or columns of before
     this.heights = [];
     this.tops = [0];
     this.firstDirty = 0;
@@ -104,10 +105,16 @@ export class VirtualList {
     this.redraw();
   }
 
+  // What is drawn stays until the frame that draws anew, so that no frame in between shows an empty list.
   redraw() {
+    this.stale = true;
+    this.schedule();
+  }
+
+  clear() {
     this.sizer.replaceChildren(...(this.said ? [this.said] : []));
     this.rows.clear();
-    this.schedule();
+    this.stale = false;
   }
 
   refresh(index) {
@@ -156,6 +163,7 @@ export class VirtualList {
   }
 
   render() {
+    if (this.stale) this.clear();
     const view = this.container;
     const total = this.resize();
     if (this.sticky) { view.scrollTop = total; this.lastScroll = view.scrollTop; }
