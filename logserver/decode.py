@@ -93,7 +93,7 @@ class Decoder:
 
     def _content(self, raws: pa.BinaryViewArray) -> pa.Table:
         """Return what the documents say: the columns of a line that are not of Kafka, and `doubt`."""
-        return self._origins.named(self._facts.read(raws))
+        return self._origins.named(self._facts.read(raws), lambda rows: self._facts.metadata(raws, rows))
 
     def _sized(self, raws: pa.BinaryViewArray) -> tuple[pa.BinaryViewArray, dict[int, Reject]]:
         """Return the documents, those that are too big empty, and a reject for each of these rows."""

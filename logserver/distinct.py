@@ -65,6 +65,11 @@ def combined(columns: Sequence[pa.ChunkedArray]) -> Combined:
     return Combined(keys, list(zip(*names, strict=True)))
 
 
+def paired(one: Codes, other: Codes, other_size: int) -> tuple[Codes, Codes]:
+    """Return which pair of codes each row has, counted from 0, and the first row of each pair."""
+    return _dense(one * max(1, other_size) + other)
+
+
 def _dense(keys: Codes) -> tuple[Codes, Codes]:
     """Return the keys counted from 0, and the first row of each."""
     encoded = pa.array(keys).dictionary_encode()

@@ -21,8 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logserver.distinct import combined, joined, mapped, split
+from logserver.distinct import Codes, combined, joined, mapped, paired, split
 from logserver.levels import level_of
+from logserver.metadata import Ask, Metadata, read_metadata
 from milepost.identity import model_and_predictor
 
 # Distinct values remembered over batches; each takes about a kilobyte.
@@ -33,18 +34,23 @@ _CONTAINERS = re.compile(r"/containers/([^/_]+)_([^/_]+)_([^/]+)-[0-9a-f]{64}[.]
 _PODS = re.compile(r"/pods/([^/_]+)_([^/_]+)_([^/_]+)/([^/]+)/[^/]*\Z")
 
 
-class Said(NamedTuple):
-    """What a document says of its origin; named as the columns of `facts`."""
+class File(NamedTuple):
+    """What a document says of its line's file; named as the columns of `facts`."""
 
-    file_path: str
+    path: str
     device_id: str
     inode: str
     fingerprint: str
-    host: str
-    said_container_id: str
-    said_namespace: str
-    said_pod: str
-    said_container: str
+
+
+class PathNames(NamedTuple):
+    """What the path of a container's file says; empty where it says nothing."""
+
+    namespace: str
+    pod: str
+    container: str
+    container_id: str
+    scope: str  # what the file belongs to
 
 
 class Origin(NamedTuple):
@@ -55,47 +61,55 @@ class Origin(NamedTuple):
     container: str
     container_id: str
     file_id: int
+    model: str
+    predictor: str
+    node: str
+    labels: str
 
 
-def origin(said: Said) -> Origin:
-    """Return the origin; what the metadata does not say, the path does."""
-    path = said.file_path
+def path_names(path: str) -> PathNames:
+    """Return what the path says."""
     found_id = _CONTAINERS_ID.search(path)
-    path_container_id = found_id[1] if found_id else ""
-    pod, namespace, container, uid = "", "", "", ""
+    container_id = found_id[1] if found_id else ""
     if found := _CONTAINERS.search(path):
         pod, namespace, container = found.groups()
-    elif not path_container_id and (found := _PODS.search(path)):
+        return PathNames(namespace, pod, container, container_id, container_id)
+    if not container_id and (found := _PODS.search(path)):
         namespace, pod, uid, container = found.groups()
+        return PathNames(namespace, pod, container, "", f"{uid}/{container}")
+    return PathNames("", "", "", container_id, container_id)
+
+
+def origin(file: File, said: Metadata) -> Origin:
+    """Return the origin; what the metadata do not say, the path does."""
+    named = path_names(file.path)
     return Origin(
-        said.said_namespace or namespace,
-        said.said_pod or pod,
-        said.said_container or container,
-        said.said_container_id or path_container_id,
-        file_id(said, path_container_id or (f"{uid}/{container}" if uid else "")) if path else 0,
+        said.namespace or named.namespace,
+        said.pod or named.pod,
+        said.container or named.container,
+        said.container_id or named.container_id,
+        file_id(file, said, named.scope) if file.path else 0,
+        *labels_model(said.labels),
+        said.node,
+        said.labels,
     )
 
 
-def file_id(said: Said, scope: str) -> int:
+def file_id(file: File, said: Metadata, scope: str) -> int:
     """Return the file's id, never 0. `scope` is what the path says the file belongs to, empty when nothing.
 
     The path comes before the metadata, which may come late. A growing fingerprint changes with the file, device and
     inode do not.
     """
-    scope = scope or said.said_container_id or f"{said.host}:{said.file_path}"
-    name = f"{said.device_id}:{said.inode}" if said.inode else said.fingerprint or said.file_path
+    scope = scope or said.container_id or f"{said.host}:{file.path}"
+    name = f"{file.device_id}:{file.inode}" if file.inode else file.fingerprint or file.path
     digest = hashlib.blake2b(f"{scope}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") or 1
 
 
 def labels_model(label_text: str) -> tuple[str, str]:
     """Return (model, predictor) of a pod's labels, given as the text of a JSON object."""
-    try:
-        labels = msgspec.json.decode(label_text)
-    except msgspec.DecodeError:
-        return "", ""
-    if not isinstance(labels, dict):
-        return "", ""
+    labels = msgspec.json.decode(label_text)
     return model_and_predictor({name: value for name, value in labels.items() if isinstance(value, str)})
 
 
@@ -103,45 +117,47 @@ class Origins:
     """Names the lines of batches, remembering what was worked out before."""
 
     def __init__(self) -> None:
+        self._names_pod = lru_cache(REMEMBERED)(lambda path: bool(path_names(path).pod))
         self._origin = lru_cache(REMEMBERED)(origin)
-        self._model = lru_cache(REMEMBERED)(labels_model)
         self._level = lru_cache(REMEMBERED)(level_of)
 
-    def named(self, facts: pa.Table) -> pa.Table:
-        """Return the table with its origin: columns of Said and signs go, those of the line come."""
-        found = combined([facts[name] for name in Said._fields])
-        origins = [self._origin(Said(*values)) for values in found.values]
+    def named(self, facts: pa.Table, ask: Ask) -> pa.Table:
+        """Return the table with its origin: columns of File and signs go, those of the line come."""
+        codes, sources = self._sources(facts, ask)
+        origins = [self._origin(file, said) for file, said in sources]
         offsets = facts["offset_in_file"].combine_chunks()
         ids = np.array([one.file_id for one in origins], dtype=np.uint64)
-        file_ids = ids[found.codes] if len(ids) else np.zeros(0, dtype=np.uint64)
+        file_ids = ids[codes] if len(ids) else np.zeros(0, dtype=np.uint64)
         file_ids[pc.is_null(offsets).to_numpy(zero_copy_only=False)] = 0
-        label_codes, labels = split(facts["label_text"])
-        models = [self._model(text) for text in labels]
-        columns = {name: facts[name] for name in _AS_SAID} | {
-            "namespace": joined(found.codes, [one.namespace for one in origins]),
-            "pod": joined(found.codes, [one.pod for one in origins]),
-            "container": joined(found.codes, [one.container for one in origins]),
-            "container_id": joined(found.codes, [one.container_id for one in origins]),
-            "model": joined(label_codes, [model for model, _ in models]),
-            "predictor": joined(label_codes, [predictor for _, predictor in models]),
-            "labels": joined(label_codes, [text or "{}" for text in labels]),
-            "level": mapped(facts["level_sign"], self._level),
+        odd = [bool(said.doubt) and not one.namespace for one, (_, said) in zip(origins, sources, strict=True)]
+        columns = {name: facts[name] for name in _AS_SAID}
+        columns |= {name: joined(codes, [getattr(one, name) for one in origins]) for name in _NAMES}
+        columns |= {
+            "file_path": facts["path"],
             "file_id": pa.array(file_ids),
             "file_offset": pc.fill_null(offsets, 0),
+            "level": mapped(facts["level_sign"], self._level),
+            "doubt": _doubts(facts["doubt"], codes, odd),
         }
-        columns["doubt"] = _doubts(facts["doubt"], columns["namespace"])
         return pa.table(columns)
 
+    def _sources(self, facts: pa.Table, ask: Ask) -> tuple[Codes, list[tuple[File, Metadata]]]:
+        """Return for each row which of the distinct sources it has."""
+        found = combined([facts[name] for name in File._fields])
+        files = [File(*values) for values in found.values]
+        said_codes, said = read_metadata(found, [self._names_pod(file.path) for file in files], ask)
+        codes, firsts = paired(found.codes, said_codes, len(said))
+        return codes, [(files[found.codes[row]], said[said_codes[row]]) for row in firsts]
 
-def _doubts(doubts: pa.ChunkedArray, namespaces: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Return the doubts; metadata of a wrong type does not matter where the path names the namespace."""
+
+def _doubts(doubts: pa.ChunkedArray, sources: Codes, odd: list[bool]) -> pa.DictionaryArray:
+    """Return the doubts; metadata of a wrong type matter where the path does not name the namespace."""
     codes, values = split(doubts)
-    if "kubernetes" not in values:
-        return joined(codes, values)
-    named = pc.not_equal(namespaces.cast(pa.string()), "").to_numpy(zero_copy_only=False)
-    nothing = len(values)
-    codes = np.where(named & (codes == values.index("kubernetes")), nothing, codes)
-    return joined(codes, [*("type" if value == "kubernetes" else value for value in values), ""])
+    if any(odd):
+        named = np.array([value != "" for value in values])
+        codes = np.where(np.array(odd)[sources] & ~named[codes], len(values), codes)
+    return joined(codes, [*values, "type"])
 
 
-_AS_SAID = ("ts", "message", "trace_id", "stream", "flags", "file_path", "node")
+_NAMES = tuple(name for name in Origin._fields if name != "file_id")
+_AS_SAID = ("ts", "message", "trace_id", "stream", "flags")

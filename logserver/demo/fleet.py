@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,7 @@ from logserver.demo.voices import Said, Voice
 
 # The CRI prefix of a line in the file: time stamp, stream, tag and three spaces.
 _CRI_PREFIX_BYTES = 45
+_METADATA = {"beat": "filebeat", "type": "_doc", "version": "9.1.2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Container:
     offset: int = 0
     owed: float = field(default=0.0)
 
-    def document(self, said: Said, now: datetime) -> bytes:
+    def document(self, said: Said, now: datetime, rng: random.Random) -> bytes:
         """Return the Filebeat document of one message and move the file offset past it."""
         lines = said.text.split("\n")
         log: dict[str, object] = {"offset": self.offset, "file": self.file}
@@ -106,9 +108,8 @@ class Container:
             log["flags"] = ["multiline"]
         self.offset += sum(len(line.encode()) + _CRI_PREFIX_BYTES for line in lines)
         stamp = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
-        return msgspec.json.encode(
-            {"@timestamp": stamp, "message": said.text, "stream": said.stream, "log": log, **self.envelope}
-        )
+        fields = {"message": said.text, "stream": said.stream, "log": log, **self.envelope}
+        return msgspec.json.encode({"@timestamp": stamp, "@metadata": _METADATA, **in_any_order(fields, rng)})
 
     def speak(self, rng: random.Random, now: datetime, seconds: float, rate: float) -> Iterator[bytes]:
         """Yield the documents of what this container printed in the last `seconds`."""
@@ -116,7 +117,17 @@ class Container:
         while self.owed >= 1:
             self.owed -= 1
             for said in self.server.voice(rng, now, self.server.trouble):
-                yield self.document(said, now)
+                yield self.document(said, now, rng)
+
+
+def in_any_order(fields: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+    """Return the fields, and those of every object in them, as Go walks through a map: in another order each time.
+
+    So does Filebeat with what follows @timestamp and @metadata:
+    https://github.com/elastic/go-structform/blob/main/gotype/fold_map.go
+    """
+    names = rng.sample(list(fields), len(fields))
+    return {name: in_any_order(value, rng) if isinstance(value := fields[name], dict) else value for name in names}
 
 
 def containers(fleet: tuple[Model, ...], rng: random.Random) -> list[Container]:
@@ -140,7 +151,6 @@ def _container(model: Model, predictor: str, server: Server, replica: int, rng: 
     if model.seldon:
         labels |= {"seldon-deployment-id": model.name, "seldon-app": f"{model.name}-{predictor}", "version": predictor}
     envelope: dict[str, object] = {
-        "@metadata": {"beat": "filebeat", "type": "_doc", "version": "9.1.2"},
         "input": {"type": "filestream"},
         "ecs": {"version": "8.0.0"},
         "host": {"name": node},

@@ -1,4 +1,7 @@
-"""Filebeat documents in bulk: about 1.7 KB each, a known sequence number in every message, believable repetition."""
+"""Filebeat documents in bulk: about 1.7 KB each, a known sequence number in every message, believable repetition.
+
+Filebeat writes the fields of a document in another order each time; here each file has ORDERS of them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import datetime
 import json
 import random
 
+from logserver.demo.fleet import in_any_order
+
 FILES = 48
 MODELS = 8
+ORDERS = 16
 BYTES_PER_LINE = 160
 
 
@@ -17,7 +23,8 @@ class Documents:
     def __init__(self, start: datetime.datetime, *, lines_per_second: int = 500) -> None:
         self._start = start
         self._lines_per_second = lines_per_second
-        self._templates = [_template(file).split("¤") for file in range(FILES)]
+        rng = random.Random(FILES)
+        self._templates = [[_template(file, rng) for _ in range(ORDERS)] for file in range(FILES)]
 
     def key(self, number: int) -> bytes:
         """Return the Kafka key: one per file, so that a file's lines stay in one partition."""
@@ -27,10 +34,13 @@ class Documents:
         """Return the document; time goes on by `lines_per_second`, so a long run crosses midnight."""
         file = number % FILES
         moment = self._start + datetime.timedelta(seconds=number / self._lines_per_second)
-        before, middle, after, end = self._templates[file]
-        stamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-        message = _message(number, moment)
-        return f"{before}{stamp}{middle}{message}{after}{number // FILES * BYTES_PER_LINE}{end}".encode()
+        in_file = number // FILES
+        fields = {
+            "time": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z",
+            "message": _message(number, moment),
+            "offset": in_file * BYTES_PER_LINE,
+        }
+        return (self._templates[file][in_file % ORDERS] % fields).encode()
 
 
 def model_of(number: int) -> str:
@@ -54,20 +64,18 @@ def _message(number: int, moment: datetime.datetime) -> str:
     )
 
 
-def _template(file: int) -> str:
-    """Return the document's text with ¤ in place of time, message and offset."""
+def _template(file: int, rng: random.Random) -> str:
+    """Return the document's text, its fields in an order of their own, with places for time, message and offset."""
     pod, model = pod_of(file), model_of(file)
     container_id = f"{file:064x}"
-    text = json.dumps(
+    fields = in_any_order(
         {
-            "@timestamp": "¤",
-            "@metadata": {"beat": "filebeat", "type": "_doc", "version": "9.1.2"},
-            "message": "¤",
+            "message": "%(message)s",
             "stream": "stderr",
             "input": {"type": "filestream"},
             "ecs": {"version": "8.0.0"},
             "log": {
-                "offset": "¤",
+                "offset": "%(offset)d",
                 "file": {
                     "path": f"/var/log/containers/{pod}_models_classifier-{container_id}.log",
                     "device_id": "66305",
@@ -111,8 +119,9 @@ def _template(file: int) -> str:
                 },
             },
         },
-        separators=(",", ":"),
-        ensure_ascii=False,
+        rng,
     )
+    beat = {"beat": "filebeat", "type": "_doc", "version": "9.1.2"}
+    text = json.dumps({"@timestamp": "%(time)s", "@metadata": beat, **fields}, separators=(",", ":"))
     # The offset is a number: its place loses the quotes.
-    return text.replace('"offset":"¤"', '"offset":¤')
+    return text.replace('"%(offset)d"', "%(offset)d")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logserver import distinct
-from logserver.distinct import combined, joined, mapped, split
-from logserver.origin import Origin, Said, labels_model, origin
+from logserver.distinct import combined, joined, mapped, paired, split
+from logserver.metadata import Metadata
+from logserver.origin import File, Origin, labels_model, origin
 
 ID = "9f" * 32
-NOTHING = Said("", "", "", "", "", "", "", "", "")
+NO_FILE = File("", "", "", "")
+NOTHING = Metadata("", "", "", "", "", "", "{}", "")
 CONTAINERS = f"/var/log/containers/iris-0_models_classifier-{ID}.log"
 PODS = "/var/log/pods/models_iris-0_3f5a-77/classifier/2.log"
 
@@ -38,6 +41,14 @@ def test_many_distinct_values_are_counted_anew_before_they_overflow(values: list
         test_combinations_are_those_of_the_rows.hypothesis.inner_test(values)  # type: ignore[attr-defined]
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=20))
+def test_pairs_are_those_of_the_rows(values: list[tuple[int, int]]) -> None:
+    one, other = np.array(values, dtype=np.int64).reshape(-1, 2).T
+    codes, firsts = paired(one, other, 4)
+    assert [values[firsts[code]] for code in codes] == values
+    assert len(firsts) == len(set(values))
+
+
 def test_a_missing_value_is_the_empty_string() -> None:
     codes, values = split(pa.chunked_array([pa.array(["a", None, "a"]).dictionary_encode()]))
     assert [values[code] for code in codes] == ["a", "", "a"]
@@ -60,24 +71,23 @@ def test_values_that_become_equal_are_one() -> None:
     ],
 )
 def test_the_path_names_what_the_metadata_does_not(path: str, expected: tuple[str, ...]) -> None:
-    assert origin(NOTHING._replace(file_path=path))[:4] == expected
-    said = NOTHING._replace(
-        file_path=path, said_namespace="n", said_pod="p", said_container="c", said_container_id="i", host="h"
-    )
-    assert origin(said)[:4] == ("n", "p", "c", "i")
+    file = NO_FILE._replace(path=path)
+    assert origin(file, NOTHING)[:4] == expected
+    said = NOTHING._replace(namespace="n", pod="p", container="c", container_id="i", host="h")
+    assert origin(file, said)[:4] == ("n", "p", "c", "i")
 
 
 def test_a_file_is_known_by_what_does_not_change_while_its_metadata_comes() -> None:
-    bare = NOTHING._replace(file_path=CONTAINERS, device_id="1", inode="2", fingerprint="aa")
-    full = bare._replace(said_namespace="models", said_pod="iris-0", said_container_id=ID, host="h")
-    grown = bare._replace(fingerprint="bb")
-    other = bare._replace(inode="3")
-    ids = [origin(said).file_id for said in (bare, full, grown, other)]
-    assert ids[0] == ids[1] == ids[2] != ids[3]
+    file = File(CONTAINERS, "1", "2", "aa")
+    full = NOTHING._replace(namespace="models", pod="iris-0", container_id=ID, host="h")
+    grown = file._replace(fingerprint="bb")
+    other = file._replace(inode="3")
+    ids = [origin(file, NOTHING), origin(file, full), origin(grown, NOTHING), origin(other, NOTHING)]
+    assert ids[0].file_id == ids[1].file_id == ids[2].file_id != ids[3].file_id
 
 
 def test_a_document_without_a_path_names_no_file() -> None:
-    assert origin(NOTHING._replace(inode="2")) == Origin("", "", "", "", 0)
+    assert origin(NO_FILE._replace(inode="2"), NOTHING) == Origin("", "", "", "", 0, "", "", "", "{}")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +95,7 @@ def test_a_document_without_a_path_names_no_file() -> None:
     [
         ('{"seldon-deployment-id":"iris","version":"main"}', ("iris", "main")),
         ('{"seldon-deployment-id":7}', ("", "")),
-        ("[1]", ("", "")),
-        ("no json", ("", "")),
-        ("", ("", "")),
+        ("{}", ("", "")),
     ],
 )
 def test_labels_of_any_kind_name_a_model_or_none(text: str, expected: tuple[str, str]) -> None:
