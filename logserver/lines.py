@@ -8,18 +8,20 @@ JSON cannot.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from logserver.cursor import PageCursor, encode_page
+from logserver.record import ORIGIN_FIELDS
 from logserver.times import format_ns
 
 _NO_LABELS = msgspec.Raw(b"{}")
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """One stored line, field by field as in `query.LINE_COLUMNS`."""
+    """One stored line: `ts`, the names of ORIGIN_FIELDS, then the other columns of `query.LINE_COLUMNS`."""
 
     ts_ns: int
     namespace: str
@@ -28,14 +30,14 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     pod: str
     container: str
     node: str
+    labels: str
+    container_id: str
+    file_path: str
     stream: str
     level: str
     message: str
     trace_id: str
-    labels: str
     flags: str
-    container_id: str
-    file_path: str
     file_id: int
     file_offset: int
     topic: str
@@ -74,6 +76,8 @@ class WireLine(msgspec.Struct, frozen=True, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
+_ORIGIN = msgspec.json.Decoder(tuple[str, ...])
+_OTHERS = Line.__struct_fields__[1 + len(ORIGIN_FIELDS) :]
 
 
 def json_line(line: Line) -> bytes:
@@ -108,9 +112,10 @@ def lines_of(rows: pa.Table | pa.RecordBatch) -> list[Line]:
     """Return the lines of rows that have (at least) the columns of LINE_COLUMNS."""
     if not rows.num_rows:
         return []
-    columns = [rows.column("ts").cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()]
-    columns += [values_of(rows.column(name)) for name in Line.__struct_fields__[1:]]
-    return [Line(*row) for row in zip(*columns, strict=True)]
+    times = rows.column("ts").cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()
+    others = [values_of(rows.column(name)) for name in _OTHERS]
+    origins = _origins(rows.column("origin"))
+    return [Line(ts, *names, *rest) for ts, names, *rest in zip(times, origins, *others, strict=True)]
 
 
 def collapse(lines: Iterable[Line], after: PageCursor | None = None) -> list[Line]:
@@ -122,6 +127,13 @@ def collapse(lines: Iterable[Line], after: PageCursor | None = None) -> list[Lin
             kept.append(line)
             last = line.place
     return kept
+
+
+def _origins(column: pa.Array | pa.ChunkedArray) -> list[tuple[Any, ...]]:
+    """Return the names of ORIGIN_FIELDS of each row; those of one origin are the same objects."""
+    texts = [str(text) for text in values_of(column)]
+    known = {text: _ORIGIN.decode(text) for text in set(texts)}
+    return [known[text] for text in texts]
 
 
 def values_of(column: pa.Array | pa.ChunkedArray) -> Sequence[object]:

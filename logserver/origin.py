@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ import pyarrow.compute as pc
 from logserver.distinct import Codes, combined, joined, mapped, paired, split
 from logserver.levels import level_of
 from logserver.metadata import Ask, Metadata, read_metadata
+from logserver.record import ORIGIN_FIELDS
 from milepost.identity import model_and_predictor
 
 # Distinct values remembered over batches; each takes about a kilobyte.
@@ -54,17 +56,18 @@ class PathNames(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a line comes from; `file_id` is 0 when the document names no file."""
+    """Where a line comes from: ORIGIN_FIELDS, and `file_id`, 0 when the document names no file."""
 
     namespace: str
-    pod: str
-    container: str
-    container_id: str
-    file_id: int
     model: str
     predictor: str
+    pod: str
+    container: str
     node: str
     labels: str
+    container_id: str
+    file_path: str
+    file_id: int
 
 
 def path_names(path: str) -> PathNames:
@@ -85,13 +88,14 @@ def origin(file: File, said: Metadata) -> Origin:
     named = path_names(file.path)
     return Origin(
         said.namespace or named.namespace,
+        *labels_model(said.labels),
         said.pod or named.pod,
         said.container or named.container,
-        said.container_id or named.container_id,
-        file_id(file, said, named.scope) if file.path else 0,
-        *labels_model(said.labels),
         said.node,
         said.labels,
+        said.container_id or named.container_id,
+        file.path,
+        file_id(file, said, named.scope) if file.path else 0,
     )
 
 
@@ -105,6 +109,11 @@ def file_id(file: File, said: Metadata, scope: str) -> int:
     name = f"{file.device_id}:{file.inode}" if file.inode else file.fingerprint or file.path
     digest = hashlib.blake2b(f"{scope}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") or 1
+
+
+def origin_text(names: Sequence[str]) -> str:
+    """Return the column `origin` of a line with these ORIGIN_FIELDS."""
+    return msgspec.json.encode(names).decode()
 
 
 def labels_model(label_text: str) -> tuple[str, str]:
@@ -131,9 +140,9 @@ class Origins:
         file_ids[pc.is_null(offsets).to_numpy(zero_copy_only=False)] = 0
         odd = [bool(said.doubt) and not one.namespace for one, (_, said) in zip(origins, sources, strict=True)]
         columns = {name: facts[name] for name in _AS_SAID}
-        columns |= {name: joined(codes, [getattr(one, name) for one in origins]) for name in _NAMES}
+        columns |= {name: joined(codes, [getattr(one, name) for one in origins]) for name in ORIGIN_FIELDS}
         columns |= {
-            "file_path": facts["path"],
+            "origin": joined(codes, [origin_text([getattr(one, name) for name in ORIGIN_FIELDS]) for one in origins]),
             "file_id": pa.array(file_ids),
             "file_offset": pc.fill_null(offsets, 0),
             "level": mapped(facts["level_sign"], self._level),
@@ -159,5 +168,4 @@ def _doubts(doubts: pa.ChunkedArray, sources: Codes, odd: list[bool]) -> pa.Dict
     return joined(codes, [*values, "type"])
 
 
-_NAMES = tuple(name for name in Origin._fields if name != "file_id")
 _AS_SAID = ("ts", "message", "trace_id", "stream", "flags")

@@ -23,11 +23,11 @@ from logserver.times import EARLIEST_NS, LATEST_NS, TimeRange
 
 Direction = Literal["backward", "forward"]
 
-LINE_COLUMNS = (
-    "ts, namespace, model, predictor, pod, container, node, stream, level, message, trace_id, labels, flags, "
-    "container_id, file_path, file_id, file_offset, topic, partition, offset"
-)
+LINE_COLUMNS = "ts, origin, stream, level, message, trace_id, flags, file_id, file_offset, topic, partition, offset"
 """What a reader of lines gets, in this order; see `logserver/lines.py`."""
+
+_MATCHED_COLUMNS = f"{LINE_COLUMNS}, namespace, model, predictor, pod, container, node, container_id"
+"""What a Matcher needs besides (`logserver/match.py`)."""
 
 _BOUNDARY = r"[\x{00}-\x{2F}\x{3A}-\x{40}\x{5B}-\x{60}\x{7B}-\x{7F}]"
 """A character that is in no word."""
@@ -120,6 +120,7 @@ def page(
 def arrivals(selection: Selection, start: Vector, end: Vector, limit: int) -> tuple[str, dict[str, object]]:
     """Return the SQL of the lines that arrived from `start` until before `end`, in the order of their positions.
 
+    They can be matched too.
     A partition that `start` does not know begins at its first line; one that `end` does not know has none.
     """
     statement = conditions(selection)
@@ -131,7 +132,8 @@ def arrivals(selection: Selection, start: Vector, end: Vector, limit: int) -> tu
     ]
     statement.add(f"({' OR '.join(parts)})" if parts else "false")
     rows = statement.bind("UInt64", limit)
-    sql = f"SELECT {LINE_COLUMNS} FROM lines {statement.where} ORDER BY topic, partition, offset LIMIT {rows}"  # noqa: S608 (bound)
+    ending = f"ORDER BY topic, partition, offset LIMIT {rows}"
+    sql = f"SELECT {_MATCHED_COLUMNS} FROM lines {statement.where} {ending}"  # noqa: S608 (names of ours, values bound)
     return sql, statement.params
 
 

@@ -8,8 +8,9 @@ from logserver.store import Limits
 # block of the default size can take a slow expression half a minute, and with the cache of query conditions the engine
 # does not look at all (both measured).
 _PROMPT: dict[str, int] = {"max_block_size": 2048, "use_query_condition_cache": 0}
-# For `Limits.small`: neither divided among threads nor compiled, which costs more than it gains.
-_SMALL: dict[str, int] = {"max_threads": 1, "compile_expressions": 0}
+# For `Limits.small`: neither divided among threads nor compiled, and skip indexes are asked once and not while reading,
+# which all cost more than they gain.
+_SMALL: dict[str, int] = {"max_threads": 1, "compile_expressions": 0, "use_skip_indexes_on_data_read": 0}
 
 # ClickHouse error codes (src/Common/ErrorCodes.cpp) by what a caller can do about them.
 TIMEOUT_CODES = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW

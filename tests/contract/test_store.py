@@ -15,7 +15,6 @@ import pyarrow as pa
 import pytest
 from clickhouse_driver import errors as driver
 
-from logserver import schema
 from logserver.engines.embedded import EmbeddedStore
 from logserver.engines.server import ServerStore
 from logserver.errors import Fatal, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
@@ -47,21 +46,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def test_migrating_again_changes_nothing(store: Store) -> None:
     assert migrate(store, Dialect()) == []
-
-
-def test_a_store_of_an_older_version_is_brought_up_to_date_with_its_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with closing(EmbeddedStore(tmp_path, sessions=1)) as store:
-        with monkeypatch.context() as older:
-            older.setattr(schema, "steps", lambda dialect: known_steps(dialect)[:1])
-            assert migrate(store, Dialect()) == [1]
-        store.insert("lines", lines_of([(1, 1, 1), (1, 2, 2)]))
-        missing = [step.number for step in known_steps(Dialect())[1:]]
-        assert migrate(store, Dialect()) == missing
-        store.insert("lines", lines_of([(1, 3, 3)]))
-        store.execute("OPTIMIZE TABLE lines FINAL")
-        assert read(store, "SELECT file_offset FROM lines ORDER BY ts") == [{"file_offset": n} for n in (1, 2, 3)]
 
 
 def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from logserver.engines.embedded import EmbeddedStore
-from logserver.record import LINE_SCHEMA, POSITION_SCHEMA, Span, StoredBatch, TopicPartition
+from logserver.origin import origin_text
+from logserver.record import LINE_SCHEMA, ORIGIN_FIELDS, POSITION_SCHEMA, Span, StoredBatch, TopicPartition
 from logserver.schema import Dialect, migrate
 from logserver.store import Store
 
@@ -52,6 +53,7 @@ def line_rows(rows: Iterable[dict[str, Any]]) -> pa.Table:
     columns["day"] = [
         datetime.date(1970, 1, 1) + datetime.timedelta(days=ts // 86_400_000_000_000) for ts in columns["ts"]
     ]
+    columns["origin"] = [origin_text(names) for names in zip(*(columns[name] for name in ORIGIN_FIELDS), strict=True)]
     return pa.table(
         {field.name: pa.array(columns[field.name]).cast(field.type) for field in LINE_SCHEMA}, schema=LINE_SCHEMA
     )

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from logserver.decode import DOCUMENT_SCHEMA, Decoded, Decoder, KeepDays
 from logserver.engines.embedded import EmbeddedStore
-from logserver.record import LINE_SCHEMA, REJECT_SCHEMA
+from logserver.origin import origin_text
+from logserver.record import LINE_SCHEMA, ORIGIN_FIELDS, REJECT_SCHEMA
 from logserver.repair import REASONS
 from milepost.identity import model_and_predictor
 from milepost.units import Bytes
@@ -322,6 +323,8 @@ def test_any_bytes_become_a_line_or_a_reject_and_none_is_lost(decoder: Decoder, 
     assert set(decoded.rejects["reason"].to_pylist()) <= set(REASONS)
     assert decoded.lines.schema.equals(LINE_SCHEMA)
     assert decoded.rejects.schema.equals(REJECT_SCHEMA)
+    names = zip(*(decoded.lines[name].to_pylist() for name in ORIGIN_FIELDS), strict=True)
+    assert decoded.lines["origin"].to_pylist() == [origin_text(one) for one in names]
 
 
 @relaxed
