@@ -323,6 +323,7 @@ def test_any_bytes_become_a_line_or_a_reject_and_none_is_lost(decoder: Decoder, 
     assert set(decoded.rejects["reason"].to_pylist()) <= set(REASONS)
     assert decoded.lines.schema.equals(LINE_SCHEMA)
     assert decoded.rejects.schema.equals(REJECT_SCHEMA)
+    assert not any(column.null_count for column in (*decoded.lines.columns, *decoded.rejects.columns))
     names = zip(*(decoded.lines[name].to_pylist() for name in ORIGIN_FIELDS), strict=True)
     assert decoded.lines["origin"].to_pylist() == [origin_text(one) for one in names]
 
