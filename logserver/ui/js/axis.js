@@ -43,7 +43,9 @@ export class Axis extends EventTarget {
   zoom(start, end) {
     const middle = (start + end) / 2, half = Math.max(SPAN_MS_MIN, end - start) / 2;
     this.point(null);
-    this.onZoom(middle - half, middle + half);
+    // A key that follows at once means the range asked for, not the one that is still drawn.
+    Object.assign(this, { start: middle - half, end: middle + half });
+    this.onZoom(this.start, this.end);
   }
 
   // Half or twice as near around the cursor.
