@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from logserver.distinct import split
 from logserver.levels import level_sign_sql, trace_id_sql
+from logserver.metadata import Rows
 from logserver.views import taken
 
 # Runs a SELECT from `Python(rows)` over the given table: EmbeddedStore.transform or an engine without tables.
@@ -32,7 +33,6 @@ Transform = Callable[[str, pa.Table], pa.Table]
 RAW = pa.field("raw", pa.binary_view(), nullable=False)
 
 Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
 
 _NAME = "LowCardinality(String)"
 _DOCUMENT_TYPE = (
@@ -53,6 +53,7 @@ _FIELDS = {
     "device_id": ("log", "file", "device_id"),
     "inode": ("log", "file", "inode"),
     "fingerprint": ("log", "file", "fingerprint"),
+    "flags": ("log", "flags"),
 }
 _METADATA = {
     "host": ("host", "name"),
@@ -84,16 +85,13 @@ class FactReader:
         """Return a row for each document: the names of `_FIELDS`, signs, `ts` and `doubt`."""
         found = self._run(self._sql, raws)
         columns = _taken_apart(found["d"], _FIELDS)
-        flags = pc.struct_field(found["d"].combine_chunks(), ["log", "flags"]).cast(_TEXTS)
-        facts = pa.table(
-            columns
-            | {
-                "flags": pc.binary_join(flags, ",").dictionary_encode(),
-                "trace_id": found["trace_id"],
-                "level_sign": found["level_sign"],
-                "ts": pc.fill_null(found["parsed"], _EPOCH),
-            }
-        )
+        columns |= {
+            "flags": pc.binary_join(columns["flags"].cast(_TEXTS), ",").dictionary_encode(),
+            "trace_id": found["trace_id"],
+            "level_sign": found["level_sign"],
+            "ts": pc.fill_null(found["parsed"], _EPOCH),
+        }
+        facts = pa.table(columns)
         return facts.append_column("doubt", self._doubts(raws, facts, _is_null(found["parsed"])))
 
     def metadata(self, raws: pa.BinaryViewArray, rows: Rows) -> pa.Table:

@@ -26,8 +26,8 @@ Direction = Literal["backward", "forward"]
 LINE_COLUMNS = "ts, origin, stream, level, message, trace_id, flags, file_id, file_offset, topic, partition, offset"
 """What a reader of lines gets, in this order; see `logserver/lines.py`."""
 
-_MATCHED_COLUMNS = f"{LINE_COLUMNS}, namespace, model, predictor, pod, container, node, container_id"
-"""What a Matcher needs besides (`logserver/match.py`)."""
+_MATCHED_COLUMNS = ", ".join(dict.fromkeys([*LINE_COLUMNS.split(", "), *STREAM_FIELDS, "container_id"]))
+"""The same, and what a Matcher needs besides (`logserver/match.py`)."""
 
 _BOUNDARY = r"[\x{00}-\x{2F}\x{3A}-\x{40}\x{5B}-\x{60}\x{7B}-\x{7F}]"
 """A character that is in no word."""
