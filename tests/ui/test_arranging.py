@@ -28,6 +28,11 @@ const frame = () => {
 };
 requestAnimationFrame(frame);
 """
+# Whether rows come in the order in which they are shown.
+IN_ORDER = """
+const tops = [...document.querySelectorAll('.lines .row')].map((one) => parseFloat(one.style.top));
+return tops.every((top, index) => index === 0 || tops[index - 1] < top);
+"""
 NAMES = "return [...document.querySelectorAll('tbody a')].map((one) => one.textContent)"
 
 
@@ -85,6 +90,32 @@ def test_a_list_that_changes_its_width_is_never_painted_without_its_lines(page: 
     page.open("#/logs")
     page.until_count("8 lines")
     assert page.driver.execute_async_script(ROWS_PAINTED) == [8] * 10
+
+
+def test_text_stays_selected_while_the_list_changes_its_size_and_lines_arrive(
+    page: Page, feed: Feed, server: ApiServer
+) -> None:
+    feed.send(numbered(0, 8))
+    page.open("#/logs?live=1")
+    page.until_count("live: 8 lines")
+    message = page.one(".lines .row .message")
+    page.run("getSelection().selectAllChildren(arguments[0])", message)
+    page.run("document.querySelector('.lines').style.maxWidth = '700px'")
+    width = "return document.querySelector('.lines').clientWidth"
+    page.until(lambda: page.run(width) <= 700, "it is as wide as before")
+    feed.send(numbered(8, 8), server)
+    page.until_count("live: 16 lines")
+    assert page.run("return getSelection().toString()") == message.text
+
+
+def test_rows_come_in_the_order_of_their_lines_wherever_the_reader_scrolled(page: Page, feed: Feed) -> None:
+    feed.send(numbered(0, 400))
+    page.open("#/logs")
+    page.until_count("400 lines")
+    page.press("g", *"jjj", "G", *"kkk")
+    page.run("document.querySelector('.lines').scrollTop -= 300")
+    page.until_count("400 lines")
+    assert page.run(IN_ORDER)
 
 
 def test_a_long_name_keeps_the_end_that_tells_replicas_apart(page: Page, feed: Feed) -> None:
@@ -165,6 +196,17 @@ def test_the_models_filter_and_order_are_in_the_address(page: Page, feed: Feed) 
     assert page.all("th[aria-sort=descending]")[0].text.startswith("Lines in 24 h")
     page.one("input[type=search]").send_keys("nothing")
     assert page.one(".page > .empty").text == "No model has this in its name."
+
+
+def test_a_models_name_stays_selected_when_the_table_is_drawn_anew(page: Page, feed: Feed) -> None:
+    feed.send([{"message": "hello", "model": name} for name in ("iris", "ranker")])
+    page.open("#/models")
+    page.until(lambda: page.run(NAMES) == ["iris", "ranker"], "not two models")
+    page.run("getSelection().selectAllChildren(document.querySelectorAll('tbody a')[1])")
+    box = "document.querySelector('input[type=search]')"
+    page.run(f"{box}.value = 'ran'; {box}.dispatchEvent(new Event('input'))")
+    page.until(lambda: page.run(NAMES) == ["ranker"], "the filter left others")
+    assert page.run("return getSelection().toString()") == "ranker"
 
 
 def test_models_of_many_namespaces_are_all_listed(page: Page, feed: Feed) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.keys import Keys
 
 from logserver.engines.embedded import EmbeddedStore
 from logserver.query_settings import QuerySettings
@@ -99,11 +100,14 @@ def test_lines_dropped_for_a_slow_page_are_told_in_their_place_and_can_be_fetche
         page.until(lambda: notice(page).endswith(" lines dropped"), "nothing was dropped")
         feed.send(numbered(1_680, 8), server)
         page.until(lambda: page.messages()[-1:] == ["file 7 line 210"], "the tail did not go on")
+        page.press("G", "k")
         while left := len(page.all(".row.gap button")):
             page.one(".row.gap button").click()
             page.until(lambda left=left: len(page.all(".row.gap button")) < left, "the lines were not fetched")
         page.until_count("live: 1688 lines")
         assert notice(page) == ""
+        page.press(Keys.ENTER)
+        assert page.one(".row[aria-selected=true] pre").text == "file 6 line 210", "another line is selected now"
         assert by_file(page.read_all()["messages"]) == {file: list(range(211)) for file in range(8)}
         driver.get("about:blank")
 

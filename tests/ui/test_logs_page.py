@@ -149,6 +149,8 @@ def test_the_keyboard_is_enough(page: Page, feed: Feed) -> None:
     selected = ".row[aria-selected=true] .message"
     page.press("g", "j", "j", "k")
     assert page.one(selected).text == "file 1 line 0"
+    active = "document.getElementById(document.querySelector('.lines').getAttribute('aria-activedescendant'))"
+    assert page.run(f"return {active}.querySelector('.message').textContent") == "file 1 line 0"
     page.press(Keys.ENTER)
     assert page.one(".detail pre").text == "file 1 line 0"
     page.press(Keys.ENTER)

@@ -18,6 +18,17 @@ export function svgTitle(text) {
   return title;
 }
 
+// Make these the children of a node, in this order; what is among them already stays where it is, with its focus and what
+// is selected in it.
+export function place(node, children) {
+  const wanted = new Set(children);
+  for (const child of [...node.children]) if (!wanted.has(child)) child.remove();
+  let next = node.firstElementChild;
+  for (const child of wanted) {
+    if (child === next) next = next.nextElementSibling; else node.insertBefore(child, next);
+  }
+}
+
 export function failure(error) {
   return el("div", { class: "failure", role: "alert" }, error.message || String(error));
 }

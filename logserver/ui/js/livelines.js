@@ -9,8 +9,8 @@ const FETCHED_MAX = 20_000; // of dropped lines, at once; the server holds no mo
 
 export class LiveLines {
   // `list` shows the lines; `says(count, notice)` shows how many and what is missing; `failure(error)` that it ended.
-  constructor(list, { linesMax, says, failure, dropFirst }) {
-    Object.assign(this, { list, linesMax, says, failure, dropFirst, connection: "connecting", paused: false, waiting: [], dropped: 0, leftOut: 0, past: "", refused: "" });
+  constructor(list, { linesMax, says, failure }) {
+    Object.assign(this, { list, linesMax, says, failure, connection: "connecting", paused: false, waiting: [], dropped: 0, leftOut: 0, past: "", refused: "" });
   }
 
   start(params) {
@@ -60,7 +60,7 @@ export class LiveLines {
     const surplus = this.list.items.length + this.waiting.length - this.linesMax;
     if (surplus <= 0) return;
     this.leftOut += surplus;
-    if (this.paused) this.waiting.splice(0, surplus); else this.dropFirst(surplus);
+    if (this.paused) this.waiting.splice(0, surplus); else this.list.dropFirst(surplus);
   }
 
   pause(paused) {

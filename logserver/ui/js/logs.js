@@ -204,7 +204,6 @@ export class LogsPage {
       linesMax: this.linesMax,
       says: (count, notice) => { this.bar.counted(count); this.bar.say(notice); },
       failure: (error) => this.fail(error),
-      dropFirst: (count) => this.lines.dropFirst(count),
     });
     this.live.start(filterParams(this.state));
   }

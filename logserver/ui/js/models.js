@@ -1,7 +1,7 @@
 // Every model: state and why it does not serve, version, replicas, traffic, errors, latency, CPU, memory, GPU. Sorted and
 // filtered on the page; both are in the URL. Those in trouble come first.
 
-import { el, failure } from "./dom.js";
+import { el, failure, place } from "./dom.js";
 import { clock } from "./format.js";
 import { columnsOf, inTrouble, kindOf } from "./modelcells.js";
 import { loadRows, loadWhy } from "./platform.js";
@@ -18,7 +18,7 @@ export class ModelsPage {
     this.columns = columnsOf(config);
     const sorted = this.columns.findIndex(({ title }) => title === params.get("sort"));
     const usual = Math.max(0, this.columns.findIndex(({ title }) => title === "State"));
-    Object.assign(this, { config, usual, sort: sorted < 0 ? usual : sorted, down: params.get("down") === "1", models: [], whys: new Map() });
+    Object.assign(this, { config, usual, sort: sorted < 0 ? usual : sorted, down: params.get("down") === "1", models: [], rows: new Map(), whys: new Map() });
     this.search = el("input", { type: "search", placeholder: "Filter models…  ( / )", "aria-label": "Filter models", value: params.get("filter") || "", oninput: () => this.arrange() });
     this.summary = el("span", { class: "muted", role: "status" }, "loading…");
     this.said = el("div");
@@ -93,6 +93,14 @@ export class ModelsPage {
     this.draw();
   }
 
+  // A cell that says the same as before stays: what a reader selected in it outlives a refresh.
+  row(one) {
+    const row = this.rows.get(keyOf(one)) ?? el("tr");
+    const cells = this.columns.map((column) => column.cell(one));
+    place(row, cells.map((cell, index) => (cell.isEqualNode(row.children[index]) ? row.children[index] : cell)));
+    return row;
+  }
+
   draw() {
     const wanted = this.search.value.toLowerCase();
     const { of } = this.columns[this.sort];
@@ -100,7 +108,8 @@ export class ModelsPage {
     const shown = this.models.filter((one) => keyOf(one).toLowerCase().includes(wanted)).sort(order);
     this.heads.forEach((head, index) => head.setAttribute("aria-sort", index === this.sort ? (this.down ? "descending" : "ascending") : "none"));
     const focused = document.activeElement?.dataset.focus;
-    this.body.replaceChildren(...shown.map((one) => el("tr", {}, ...this.columns.map((column) => column.cell(one)))));
+    this.rows = new Map(shown.map((one) => [keyOf(one), this.row(one)]));
+    place(this.body, this.rows.values());
     if (focused) this.body.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
     this.summary.textContent = this.loadedAt ? this.counted(shown.length) : "loading…";
     this.table.hidden = !shown.length;

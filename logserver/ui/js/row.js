@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 import { clock, pieces, podColor, prettyJson } from "./format.js";
 
+export const SELECTED = "selected-line"; // the id of the selected row
 const TAIL = /-[^-]+$/; // of a pod's name: what tells the replicas apart
 
 // What a column shows, as [text or elements, attributes of the cell]; the others show the line's own field.
@@ -18,11 +19,20 @@ export function gridOf(columns) {
 }
 
 export function rowOf(item, view) {
-  if (item.gap) return gapRow(item, view);
-  const selected = view.isSelected(item);
+  const row = item.gap ? gapRow(item, view) : lineRow(item, view);
+  markSelected(row, view.isSelected(item));
+  return row;
+}
+
+export function markSelected(row, selected) {
+  row.setAttribute("aria-selected", String(selected));
+  if (selected) row.id = SELECTED; else row.removeAttribute("id");
+}
+
+function lineRow(item, view) {
   const row = el("div", {
-    class: `row ${item.level}${item.id === view.here ? " here" : ""}`, role: "row", "data-id": item.id, id: selected ? "selected-line" : null,
-    "aria-selected": String(selected), onclick: () => view.onOpen(item),
+    class: `row ${item.level}${item.id === view.here ? " here" : ""}`, role: "row", "data-id": item.id,
+    onclick: () => getSelection().toString() || view.onOpen(item), // not at the end of selecting
   }, ...view.columns.map((name) => columnCell(name, item, view)), messageCell(item, view));
   if (view.isOpen(item)) row.append(detail(item, view));
   return row;

@@ -1,17 +1,19 @@
 // A list of any length of which only the visible rows exist. Rows may differ in height: one that is opened or wrapped is
-// measured after it is drawn, the others count as `ROW_PX`.
+// measured after it is drawn, the others count as `ROW_PX`. The row of an item stays the same element for as long as it is
+// visible, whatever comes, goes or changes size around it: a selection of text and a click under way are not lost.
+
+import { place } from "./dom.js";
 
 const ROW_PX = 20;
 const SPARE_ROWS = 12;
 
 export class VirtualList {
-  // `draw(item, index)` returns the element of a row.
+  // `draw(item)` returns the element of a row.
   constructor(container, draw) {
     this.container = container;
     this.draw = draw;
     this.items = [];
     this.said = null;
-    this.stale = false; // everything drawn is of items, heights or columns of before
     this.heights = [];
     this.tops = [0];
     this.firstDirty = 0;
@@ -22,9 +24,10 @@ export class VirtualList {
     this.sizer.className = "sizer";
     this.sizer.setAttribute("role", "rowgroup");
     container.replaceChildren(this.sizer);
-    this.rows = new Map();
+    this.rows = new Map(); // the element of each item that is drawn
+    this.stale = new Set(); // drawn items that look different by now
     container.addEventListener("scroll", () => this.onScroll(), { passive: true });
-    new ResizeObserver(() => this.forgetHeights()).observe(container);
+    new ResizeObserver(() => { this.forgetHeights(); this.schedule(); }).observe(container);
   }
 
   // However the reader scrolls (wheel, keys, scrollbar, touch): up lets go of the end, back at the end takes hold again.
@@ -41,9 +44,8 @@ export class VirtualList {
   set(items) {
     this.items = items;
     this.said = null;
-    this.heights = new Array(items.length).fill(ROW_PX);
-    this.firstDirty = 0;
-    this.redraw();
+    this.forgetHeights();
+    this.schedule();
   }
 
   // Show something in place of items; it stays until there are some.
@@ -56,18 +58,12 @@ export class VirtualList {
     row.setAttribute("role", "row");
     row.append(cell);
     this.said = row;
-    this.redraw();
   }
 
   append(items) {
-    if (items.length) this.unsay();
+    if (items.length) this.said = null;
     for (const item of items) { this.items.push(item); this.heights.push(ROW_PX); }
     this.schedule();
-  }
-
-  unsay() {
-    this.said?.remove();
-    this.said = null;
   }
 
   // Put items in the place of one.
@@ -75,9 +71,8 @@ export class VirtualList {
     const index = this.items.indexOf(item);
     if (index < 0) return;
     this.items = [...this.items.slice(0, index), ...items, ...this.items.slice(index + 1)];
-    this.heights = this.items.map(() => ROW_PX);
-    this.firstDirty = 0;
-    this.redraw();
+    this.forgetHeights();
+    this.schedule();
   }
 
   prepend(items) {
@@ -85,7 +80,7 @@ export class VirtualList {
     this.items.unshift(...items);
     this.heights.unshift(...new Array(items.length).fill(ROW_PX));
     this.firstDirty = 0;
-    this.redraw();
+    this.schedule();
     this.resize();
     this.container.scrollTop += this.top(this.items.length) - height;
   }
@@ -95,32 +90,24 @@ export class VirtualList {
     this.items.splice(0, count);
     this.heights.splice(0, count);
     this.firstDirty = 0;
-    this.redraw();
+    this.schedule();
     if (!this.sticky) this.container.scrollTop -= height;
   }
 
   forgetHeights() {
-    this.heights.fill(ROW_PX);
+    this.heights = new Array(this.items.length).fill(ROW_PX);
     this.firstDirty = 0;
-    this.redraw();
   }
 
-  // What is drawn stays until the frame that draws anew, so that no frame in between shows an empty list.
+  // Draw an item, or all of them, anew. What is drawn stays until the frame that does so: none in between lacks a row.
+  refresh(...items) {
+    for (const item of items) this.stale.add(item);
+    this.schedule();
+  }
+
   redraw() {
-    this.stale = true;
-    this.schedule();
-  }
-
-  clear() {
-    this.sizer.replaceChildren(...(this.said ? [this.said] : []));
-    this.rows.clear();
-    this.stale = false;
-  }
-
-  refresh(index) {
-    this.rows.get(index)?.remove();
-    this.rows.delete(index);
-    this.schedule();
+    this.forgetHeights();
+    this.refresh(...this.rows.keys());
   }
 
   top(index) {
@@ -163,39 +150,32 @@ export class VirtualList {
   }
 
   render() {
-    if (this.stale) this.clear();
     const view = this.container;
     const total = this.resize();
     if (this.sticky) { view.scrollTop = total; this.lastScroll = view.scrollTop; }
-    const first = Math.max(0, this.indexAt(view.scrollTop) - SPARE_ROWS);
+    this.first = Math.max(0, this.indexAt(view.scrollTop) - SPARE_ROWS);
     const last = Math.min(this.items.length, this.indexAt(view.scrollTop + view.clientHeight) + SPARE_ROWS);
-    for (const [index, row] of this.rows) {
-      if (index < first || index >= last) { row.remove(); this.rows.delete(index); }
-    }
-    for (let i = first; i < last; i++) {
-      if (!this.rows.has(i)) {
-        const row = this.draw(this.items[i], i);
-        this.rows.set(i, row);
-        this.sizer.append(row);
-      }
-    }
+    const before = this.rows, kept = (item) => !this.stale.has(item) && before.get(item);
+    this.rows = new Map(this.items.slice(this.first, last).map((item) => [item, kept(item) || this.draw(item)]));
+    this.stale.clear();
+    place(this.sizer, this.said ? [this.said] : this.rows.values()); // in the order in which a selection is copied
     this.measure();
   }
 
   measure() {
     const anchor = this.indexAt(this.container.scrollTop);
     const anchorTop = this.tops[anchor];
+    const rows = [...this.rows.values()];
     let changed = false;
-    for (const [index, row] of this.rows) {
-      const height = row.offsetHeight || ROW_PX;
-      if (height !== this.heights[index]) {
-        this.heights[index] = height;
-        this.firstDirty = Math.min(this.firstDirty, index);
-        changed = true;
-      }
-    }
+    rows.forEach((row, drawn) => {
+      const index = this.first + drawn, height = row.offsetHeight || ROW_PX;
+      if (height === this.heights[index]) return;
+      this.heights[index] = height;
+      this.firstDirty = Math.min(this.firstDirty, index);
+      changed = true;
+    });
     this.resize();
-    for (const [index, row] of this.rows) row.style.top = `${this.tops[index]}px`;
+    rows.forEach((row, drawn) => { row.style.top = `${this.tops[this.first + drawn]}px`; });
     if (!changed) return;
     // What became higher above the first visible line must not push it away.
     if (!this.sticky && this.tops[anchor] !== anchorTop) this.container.scrollTop += this.tops[anchor] - anchorTop;
