@@ -39,7 +39,7 @@ from logserver.metrics import Metrics
 from logserver.query import arrivals
 from logserver.query_settings import TailSettings
 from logserver.reader import Busy, Reader
-from logserver.record import Span, StoredBatch, TopicPartition
+from logserver.record import StoredBatch, TopicPartition
 
 log = logging.getLogger(__name__)
 
@@ -200,26 +200,25 @@ class Hub:
                 await asyncio.sleep(1)
 
     async def _take(self, batch: StoredBatch) -> None:
-        """Pass on a batch of this process, after what is missing before it."""
+        """Pass on a batch of this process, after what is missing before it.
+
+        Of a partition that is new here too: another replica may have stored its beginning since the last poll.
+        """
         assert self._loop is not None
         gaps = {
             place: span.from_offset
             for place, span in batch.spans.items()
-            if self._passed(place, span) < span.from_offset
+            if self.vector.get(place, 0) < span.from_offset
         }
         if gaps:
             await self._read_until(gaps)
         lines = batch.lines
         for place, span in batch.spans.items():
             self._local[place] = self._loop.time()
-            if (passed := self._passed(place, span)) > span.from_offset:
+            if (passed := self.vector.get(place, 0)) > span.from_offset:
                 lines = without_passed(lines, place, passed)
-        ahead = {place: max(self._passed(place, span), span.next_offset) for place, span in batch.spans.items()}
+        ahead = {place: max(self.vector.get(place, 0), span.next_offset) for place, span in batch.spans.items()}
         self._pass_on(lines, ahead)
-
-    def _passed(self, place: TopicPartition, span: Span) -> int:
-        """A partition first met now has nothing stored before its first batch."""
-        return self.vector.get(place, span.from_offset)
 
     async def _poll(self) -> None:
         """Pass on what other replicas have stored."""

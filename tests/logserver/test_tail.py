@@ -229,6 +229,18 @@ async def test_a_batch_the_inbox_had_no_room_for_is_read_from_the_store(
         assert (await take(events, 2))[0] == ["0:0", "0:1"]
 
 
+async def test_the_beginning_of_a_new_partition_comes_though_another_replica_stored_it(
+    reader: Reader, lines_store: EmbeddedStore
+) -> None:
+    async with running(reader, TailSettings(poll_interval=Seconds(60))) as hub:
+        writer = Writer(lines_store, hub)
+        with hub.follow(Selection()) as follower:
+            await writer.write([{}, {}], local=False)
+            await writer.write([{}])
+            chunks = [await follower.take(10), await follower.take(10)]
+    assert [chunk.lines[0].line.message for chunk in chunks if isinstance(chunk, Chunk)] == ["0:0", "0:2"]
+
+
 async def test_a_topic_made_again_is_told(hub: Hub, reader: Reader, writer: Writer) -> None:
     await writer.write([{} for _ in range(9)])
     await hub.ready({TopicPartition("logs", 0): 9}, 5)
