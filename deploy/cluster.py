@@ -11,7 +11,6 @@ Errors of the API server become those of `deploy.errors` here, by status: 403 De
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -19,7 +18,6 @@ import msgspec
 
 from deploy.errors import Absent, Conflict, Denied, PlatformError, Refusal, Refused, Unavailable
 from deploy.kinds import Deployment, EndpointSlice, Meta, Seldon, Service
-from deploy.record import digest
 from deploy.rendered import FIELD_MANAGER, INGRESS, PLURALS, SELDON, Body, KubeObject, collection_path
 from deploy.route.conflicts import conflicts
 from deploy.route.handover import MainRoute, main_route
@@ -58,16 +56,6 @@ def translated(error: KubeError) -> PlatformError:
     if error.status in _REFUSED or "admission webhook" in error.message:
         return Refused([Refusal("(cluster)", error.reason, error.message)])
     return Unavailable(str(error))
-
-
-def marked(item: KubeObject, model: str) -> tuple[KubeObject, str]:
-    """Return the object with the model's label and its digest written on it, and the digest."""
-    body = copy.deepcopy(item.body)
-    metadata = body["metadata"]
-    metadata["labels"] = {**metadata.get("labels", {}), MODEL_LABEL: model}
-    print_ = digest(body)
-    metadata["annotations"] = {**metadata.get("annotations", {}), DIGEST_ANNOTATION: print_}
-    return KubeObject(body), print_
 
 
 class Cluster:

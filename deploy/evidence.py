@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from deploy.cluster import Cluster
 from deploy.errors import Denied
-from deploy.operate import Look
 from deploy.podkinds import Event, Pod
 from deploy.record import Record
 from deploy.rendered import collection_path
 from deploy.route.conflicts import conflicts
 from deploy.route.nginx import canary_name
 from deploy.seen import SELDON_ID_LABEL
-from deploy.steps import unsettled
+from deploy.steps import Look, unsettled
 from deploy.symptoms import Evidence
 
 ALL_INGRESSES = "Ingresses of other namespaces"

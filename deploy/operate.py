@@ -14,7 +14,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -34,19 +33,9 @@ from deploy.record import Record, RolloutPlan
 from deploy.seen import ROUTE_KINDS, Seen
 from deploy.settings import Cluster as ClusterSettings
 from deploy.spec import ModelSpec
-from deploy.steps import Step, Wanted, plan
+from deploy.steps import Look, Wanted, plan
 from deploy.store import Edit, Store
 from deploy.wanted import wanted
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A model at one moment: what is remembered, what is seen, what is wanted and what is left to do."""
-
-    record: Record
-    seen: Seen
-    wanted: Wanted
-    steps: tuple[Step, ...]
 
 
 class SpecRenderer:

@@ -16,13 +16,13 @@ from deploy.diff import Change, differences
 from deploy.environments import Environment
 from deploy.errors import Refusal, Refused
 from deploy.journal import Deed
-from deploy.operate import Look
 from deploy.patch import PatchError, merge
 from deploy.proposals import Wish
 from deploy.record import Record, RolloutPlan
 from deploy.spec import ModelSpec
 from deploy.specfile import from_document, to_document
 from deploy.status import status_of
+from deploy.steps import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from deploy.operate import Look
 from deploy.record import Record
 from deploy.seen import SeenPredictor
-from deploy.steps import spelled, unsettled
+from deploy.steps import Look, spelled, unsettled
 
 
 class TrackStatus(msgspec.Struct, frozen=True):

@@ -115,6 +115,16 @@ class Forget:
 Step = Apply | Remove | Await | StartDrain | Wait | Forget
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A model at one moment: what is remembered, what is seen, what is wanted and what is left to do."""
+
+    record: Record
+    seen: Seen
+    wanted: Wanted
+    steps: tuple[Step, ...]
+
+
 def plan(record: Record, wanted: Wanted, seen: Seen, *, now: float) -> tuple[Step, ...]:
     """Return every step from what is seen to what is wanted; empty when nothing is left to do."""
     if record.deleting:

@@ -13,14 +13,21 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deploy.cluster import marked
 from deploy.edits import spec_of
 from deploy.record import Record, digest
 from deploy.render import render
 from deploy.rendered import PREFIX, Body, KubeObject
 from deploy.route.handover import Stage, stage
 from deploy.route.plan import route_of
-from deploy.seen import FINGERPRINT_ANNOTATION, PREDICTOR_ANNOTATION, ROUTE_KINDS, Seen, services_of
+from deploy.seen import (
+    DIGEST_ANNOTATION,
+    FINGERPRINT_ANNOTATION,
+    MODEL_LABEL,
+    PREDICTOR_ANNOTATION,
+    ROUTE_KINDS,
+    Seen,
+    services_of,
+)
 from deploy.seldon import pinned_service, predictor, service_of
 from deploy.settings import Cluster
 from deploy.spec import Release
@@ -58,7 +65,7 @@ def wanted(record: Record, seen: Seen, *, cluster: Cluster, settle_s: float, now
     by_service = {service_of(spec, services): spec.predictor for spec in tracks}
     routes = (_route(item, record.name, by_service) for item in rendered if item.kind in ROUTE_KINDS)
     return Wanted(
-        workload=tuple(marked(item, record.name) for item in (*beside, seldon)),
+        workload=tuple(_marked(item, record.name) for item in (*beside, seldon)),
         predictors=tuple(_predictors(seldon.body, {track.predictor for track in record.leaving})),
         routes=None if unknown else tuple(routes),
         drain_s=drain_s,
@@ -145,6 +152,16 @@ def _predictors(body: Body, leaving: Iterable[str]) -> Iterable[WantedPredictor]
 
 
 def _route(item: KubeObject, model: str, by_service: Mapping[str, str]) -> WantedRoute:
-    body, digest_ = marked(item, model)
+    body, digest_ = _marked(item, model)
     services = tuple(dict.fromkeys(services_of(item.body)))
     return WantedRoute(body, digest_, services, tuple(by_service[name] for name in services if name in by_service))
+
+
+def _marked(item: KubeObject, model: str) -> tuple[KubeObject, str]:
+    """Return the object with the model's label and its digest written on it, and the digest."""
+    body = copy.deepcopy(item.body)
+    metadata = body["metadata"]
+    metadata["labels"] = {**metadata.get("labels", {}), MODEL_LABEL: model}
+    print_ = digest(body)
+    metadata["annotations"] = {**metadata.get("annotations", {}), DIGEST_ANNOTATION: print_}
+    return KubeObject(body), print_
