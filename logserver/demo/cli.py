@@ -29,6 +29,8 @@ PARTITIONS = 4
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 PROGRESS_SECONDS = 10.0
+SESSION_TIMEOUT = "6s"
+"""The least that Kafka allows: the embedded broker lets the first member of a group wait for half of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ async def _log_server(options: Options, bootstrap: str, topic: str) -> AsyncIter
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "milepost.cli", "logserver",
         "--kafka-brokers", bootstrap, "--kafka-topics", topic, "--store-path", str(options.data),
-        "--http-host", options.host, "--http-port", str(options.port),
+        "--http-host", options.host, "--http-port", str(options.port), "--kafka-session-timeout", SESSION_TIMEOUT,
         start_new_session=True,
     )  # fmt: skip
     try:
