@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -12,10 +13,10 @@ from tests.parts.proxy import BreakingProxy
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(4096):
-        writer.write(chunk)
-        await writer.drain()
-    writer.close()
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(4096):
+            writer.write(chunk)
+            await writer.drain()
 
 
 @pytest.fixture
