@@ -45,7 +45,6 @@ export class Lines {
 
   onOpen(item) {
     if (!this.open.delete(item.id)) this.open.add(item.id);
-    this.list.sticky = false;
     const index = this.list.items.indexOf(item);
     this.select(index);
     this.list.refresh(item);

@@ -27,7 +27,7 @@ export class VirtualList {
     this.rows = new Map(); // the element of each item that is drawn
     this.stale = new Set(); // drawn items that look different by now
     container.addEventListener("scroll", () => this.onScroll(), { passive: true });
-    new ResizeObserver(() => { this.forgetHeights(); this.schedule(); }).observe(container);
+    new ResizeObserver(() => this.forgetHeights()).observe(container);
   }
 
   // However the reader scrolls (wheel, keys, scrollbar, touch): up lets go of the end, back at the end takes hold again.
@@ -45,7 +45,6 @@ export class VirtualList {
     this.items = items;
     this.said = null;
     this.forgetHeights();
-    this.schedule();
   }
 
   // Show something in place of items; it stays until there are some.
@@ -72,7 +71,6 @@ export class VirtualList {
     if (index < 0) return;
     this.items = [...this.items.slice(0, index), ...items, ...this.items.slice(index + 1)];
     this.forgetHeights();
-    this.schedule();
   }
 
   prepend(items) {
@@ -97,6 +95,7 @@ export class VirtualList {
   forgetHeights() {
     this.heights = new Array(this.items.length).fill(ROW_PX);
     this.firstDirty = 0;
+    this.schedule();
   }
 
   // Draw an item, or all of them, anew. What is drawn stays until the frame that does so: none in between lacks a row.
