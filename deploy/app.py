@@ -17,17 +17,17 @@ import uvicorn
 
 from deploy.api import Job, Jobs, Server, Streams, create_app
 from deploy.api.answers import PlatformOf
-from deploy.cache import ModelCache
+from deploy.cli.session import GROUPS, platform_of
 from deploy.cluster import Cluster
-from deploy.converge import Progress
+from deploy.cluster.cache import ModelCache
+from deploy.cluster.worklist import Entry, Worklist
+from deploy.environments.gate import Gate
 from deploy.errors import Busy, PlatformError
-from deploy.gate import Gate
 from deploy.metrics import Metrics
 from deploy.operate import Platform
-from deploy.policy import Followed
-from deploy.resume import Pace, Resumer
-from deploy.session import GROUPS, platform_of
-from deploy.worklist import Entry, Worklist
+from deploy.operate.converge import Progress
+from deploy.operate.policy import Followed
+from deploy.operate.resume import Pace, Resumer
 from milepost.auth import ANONYMOUS, AuthSettings, Caller, open_authorizer
 from milepost.kube import KubeClient, KubeConfigError
 from milepost.settings import SettingsError, add_options, load

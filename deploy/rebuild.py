@@ -21,12 +21,12 @@ from typing import Any
 import yaml
 from msgspec.structs import replace
 
-from deploy import edits, proposals
+from deploy.environments import proposals
+from deploy.environments.proposals import Wish
 from deploy.errors import Refusal, Refused
-from deploy.journal import Deed, begun, refuse_during_rollout, stable_of
-from deploy.proposals import Wish
-from deploy.record import Rebuild, Record, RolloutPlan
-from deploy.rendered import MANAGED_BY, PREFIX, Body
+from deploy.objects import MANAGED_BY, PREFIX, Body
+from deploy.record import Rebuild, Record, RolloutPlan, edits
+from deploy.record.journal import Deed, begun, refuse_during_rollout, stable_of
 from deploy.rules import servings
 from deploy.spec import ModelSpec, Unit
 

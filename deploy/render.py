@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from deploy import allocation, rules, shape, webhook
-from deploy.container_rules import pod_refusals
+from deploy import rules
 from deploy.errors import Refusal, Refused
-from deploy.extras import extras
-from deploy.overrides import apply_overrides
-from deploy.rendered import Body, KubeObject
+from deploy.objects import Body, KubeObject, allocation, shape, webhook
+from deploy.objects.extras import extras
+from deploy.objects.overrides import apply_overrides
+from deploy.objects.seldon import seldon_deployment
 from deploy.route import gateway, nginx
 from deploy.route.plan import Route, external_objects, route_of
 from deploy.route.rules import release_refusals
-from deploy.seldon import seldon_deployment
+from deploy.rules.container import pod_refusals
 from deploy.settings import Cluster
-from deploy.spec import ModelSpec, Release
+from deploy.spec import ModelSpec
+from deploy.spec.release import Release
 
 ROUTERS = {"nginx": nginx.render, "gateway": gateway.render}
 NOTHING_OBSERVED: Mapping[str, str] = {}

@@ -4,7 +4,8 @@ Lists and watches are answered from the watch cache; who may see a namespace is 
 list its SeldonDeployments?). A look at one model and every change are made *as the caller*, by impersonation: the API
 server itself refuses what the caller has no right to, and its audit log names the caller. Changes answer 202 with a
 job; a job is carried out in this process and can be followed as server-sent events. A job whose process dies is not
-lost: what was wanted is in the model's record, for whom is in the worklist, and `deploy.resume` goes on with it.
+lost: what was wanted is in the model's record, for whom is in the worklist, and `deploy.operate.resume` goes on with
+it.
 """
 
 # FastAPI reads the annotations of a route, and `who` is known only inside the function: they must not become text.
@@ -24,7 +25,7 @@ from deploy.api.settings import Server
 from deploy.api.sources import add_sources
 from deploy.api.streams import Streams
 from deploy.api.watching import Watches, add_watches
-from deploy.cache import ModelCache
+from deploy.cluster.cache import ModelCache
 from deploy.errors import PlatformError
 from deploy.metrics import Metrics
 from milepost import problem

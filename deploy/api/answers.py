@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import msgspec
 from fastapi import Response
 
-from deploy.converge import OperationFailed, Progress
 from deploy.errors import (
     Absent,
     Broken,
@@ -21,9 +20,10 @@ from deploy.errors import (
     Refused,
     Unavailable,
 )
-from deploy.misread import refusal_of
 from deploy.operate import Platform
+from deploy.operate.converge import OperationFailed, Progress
 from deploy.spec import ModelSpec
+from deploy.spec.misread import refusal_of
 from milepost.auth import Authorizer, Caller
 from milepost.problem import Problem
 

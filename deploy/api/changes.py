@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Query, Response
 
-from deploy import edits
 from deploy.api.answers import PlatformOf, addressed, answer, given
 from deploy.api.jobs import Job, Jobs
 from deploy.api.openapi import answers, takes
 from deploy.api.shapes import JobShown, MigrationRequest, RolloutRequest
 from deploy.errors import Absent, PlatformError, Refusal, Refused
-from deploy.journal import Deed
 from deploy.operate import Platform
-from deploy.record import Record
-from deploy.spec import ModelSpec, Split
+from deploy.record import Record, edits
+from deploy.record.journal import Deed
+from deploy.spec import ModelSpec
+from deploy.spec.release import Split
 from milepost.auth import Caller
 
 EditOf = Callable[[Record, Deed], Record]

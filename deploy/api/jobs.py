@@ -16,10 +16,10 @@ from deploy.api.answers import answer, sent
 from deploy.api.openapi import answers, streamed
 from deploy.api.shapes import JobShown
 from deploy.api.streams import Streams
+from deploy.cluster.worklist import Entry, Worklist
 from deploy.errors import Absent, Busy, PlatformError, Unavailable
 from deploy.metrics import Metrics
 from deploy.operate import Platform
-from deploy.worklist import Entry, Worklist
 from milepost.auth import Caller
 
 LINES_KEPT = 200

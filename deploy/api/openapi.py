@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
+from deploy.api.permissions import Permissions
 from deploy.api.shapes import (
     Adoptable,
     Difference,
@@ -27,10 +28,9 @@ from deploy.api.shapes import (
     RebuildRequest,
     RolloutRequest,
 )
-from deploy.permissions import Permissions
 from deploy.spec import ModelSpec, Shadow
 from deploy.status import Status
-from deploy.timeline import Timeline
+from deploy.why.timeline import Timeline
 from milepost.problem import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]

@@ -5,15 +5,14 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Response
 
-from deploy import proposals
 from deploy.api.answers import PlatformOf, addressed, answer, given, silent
 from deploy.api.changes import Change
 from deploy.api.openapi import answers, takes
 from deploy.api.shapes import EnvironmentShown, JobShown, ProposalRequest, ProposalShown
-from deploy.environments import PROPOSABLE
+from deploy.environments import PROPOSABLE, proposals
+from deploy.environments.proposals import Wish
 from deploy.errors import Refusal, Refused
 from deploy.operate import Platform
-from deploy.proposals import Wish
 from deploy.record import Record, RolloutPlan
 
 

@@ -5,21 +5,21 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Query, Response
 
-from deploy import edits
 from deploy.api.answers import PlatformOf, Sight, addressed, answer, given, silent
 from deploy.api.openapi import answers, takes
+from deploy.api.permissions import Permissions, permissions
 from deploy.api.settings import Server
 from deploy.api.shapes import Difference, Findings, History, ModelShown, ModelsPage
-from deploy.cache import ModelCache
-from deploy.diff import told
+from deploy.cluster.cache import ModelCache
 from deploy.errors import Unavailable
-from deploy.evidence import gather, happened
-from deploy.permissions import Permissions, permissions
-from deploy.selection import page, selection
+from deploy.objects.diff import told
+from deploy.operate.evidence import gather, happened
+from deploy.record import edits
 from deploy.spec import ModelSpec
 from deploy.status import Status, status_of
-from deploy.timeline import Timeline, timeline
+from deploy.status.selection import page, selection
 from deploy.why import why
+from deploy.why.timeline import Timeline, timeline
 
 
 def add_list(app: FastAPI, who: Any, sight: Sight, cache: ModelCache, settings: Server) -> None:

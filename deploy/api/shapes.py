@@ -8,8 +8,9 @@ import msgspec
 
 from deploy.environments import Environment
 from deploy.record import AuditEntry, Operation, Proposal, Revision, RolloutPlan, Track
-from deploy.row import Row
-from deploy.spec import External, ModelSpec, Split
+from deploy.spec import ModelSpec
+from deploy.spec.release import External, Split
+from deploy.status.row import Row
 from deploy.why import Finding
 
 

@@ -5,17 +5,16 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Response
 
-from deploy import edits
 from deploy.api.answers import PlatformOf, answer, given, silent
 from deploy.api.changes import BEGUN, Change
 from deploy.api.openapi import answers, takes
 from deploy.api.shapes import Adoptable, RebuildRequest
-from deploy.diff import told
+from deploy.objects.diff import told
 from deploy.operate import Platform
 from deploy.rebuild import Ask
-from deploy.record import Record
+from deploy.record import Record, edits
 from deploy.spec import Shadow
-from deploy.specfile import to_document
+from deploy.spec.file import to_document
 
 
 def add_sources(app: FastAPI, who: Any, platform_of: PlatformOf, change: Change) -> None:

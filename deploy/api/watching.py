@@ -23,10 +23,10 @@ from fastapi.responses import StreamingResponse
 from deploy.api.answers import Sight, sent
 from deploy.api.openapi import streamed
 from deploy.api.streams import Streams
-from deploy.cache import ModelCache
+from deploy.cluster.cache import ModelCache
 from deploy.errors import Denied, Unavailable
-from deploy.feed import Change
-from deploy.selection import Selection, selection
+from deploy.status.feed import Change
+from deploy.status.selection import Selection, selection
 from milepost.auth import AuthUnavailable, Caller
 
 

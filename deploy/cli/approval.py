@@ -8,7 +8,6 @@ from typing import Any
 import click
 import msgspec
 
-from deploy import proposals
 from deploy.cli.command import (
     Body,
     SettingsBody,
@@ -26,15 +25,16 @@ from deploy.cli.command import (
     verb_options,
 )
 from deploy.cli.rollout import plan_of, plan_options
-from deploy.diff import told
+from deploy.cli.session import Settings, opened
+from deploy.environments import proposals
+from deploy.environments.gate import Gate
+from deploy.environments.promotion import Promotion, promotion
+from deploy.environments.proposals import Wish
 from deploy.errors import Absent
-from deploy.gate import Gate
+from deploy.objects.diff import told
 from deploy.operate import Platform, local_author
-from deploy.promotion import Promotion, promotion
-from deploy.proposals import Wish
 from deploy.record import Proposal, Record
-from deploy.session import Settings, opened
-from deploy.specfile import read_spec
+from deploy.spec.file import read_spec
 from milepost.settings import SettingsError
 
 _rollout = click.option("--rollout", "rolled", is_flag=True, help="As a rollout by the options below, not in place.")

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from deploy import edits
 from deploy.cli.command import Body, at, carried_out, command, doing, doing_spec, named, spec_file, verb_options
 from deploy.errors import Refusal, Refused
-from deploy.journal import Deed
 from deploy.operate import Platform
-from deploy.record import Record
-from deploy.spec import External, ModelSpec, Split
-from deploy.specfile import read_spec
+from deploy.record import Record, edits
+from deploy.record.journal import Deed
+from deploy.spec import ModelSpec
+from deploy.spec.file import read_spec
+from deploy.spec.release import External, Split
 
 
 @command("create")

@@ -19,15 +19,15 @@ import msgspec
 import yaml
 
 from deploy.cli.completion import complete_key
-from deploy.converge import Progress
+from deploy.cli.session import GROUPS, Settings, opened
+from deploy.cluster.store import Edit
 from deploy.errors import Absent, Broken, Busy, PlatformError, Refused, Unavailable
-from deploy.journal import Deed
 from deploy.operate import Platform, local_author
+from deploy.operate.converge import Progress
 from deploy.record import Record
+from deploy.record.journal import Deed
 from deploy.rollout import PASSED
-from deploy.session import GROUPS, Settings, opened
 from deploy.spec import ModelSpec
-from deploy.store import Edit
 from milepost.kube import KubeConfigError
 from milepost.settings import SettingsError, add_options, load
 

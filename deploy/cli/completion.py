@@ -13,11 +13,11 @@ import click
 import msgspec
 from click.shell_completion import CompletionItem
 
+from deploy.cli.session import GROUPS, Settings
 from deploy.errors import PlatformError
-from deploy.kinds import Meta
-from deploy.policy import chosen, reached
-from deploy.rendered import SELDON, collection_path
-from deploy.session import GROUPS, Settings
+from deploy.objects import SELDON, collection_path
+from deploy.operate.policy import chosen, reached
+from deploy.seen.kinds import Meta
 from milepost.kube import KubeClient, KubeConfigError, KubeError
 from milepost.settings import SettingsError, load
 

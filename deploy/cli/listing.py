@@ -14,16 +14,16 @@ import click
 import msgspec
 import yaml
 
-from deploy.cache import ModelCache
 from deploy.cli.command import EXIT_LATE, Body, at, command, named, output_option, show
 from deploy.cluster import translated
+from deploy.cluster.cache import ModelCache
 from deploy.errors import Absent
-from deploy.feed import Change
 from deploy.operate import Platform
-from deploy.row import Row
-from deploy.selection import Selection, selection
-from deploy.specfile import from_document, write_spec
+from deploy.spec.file import from_document, write_spec
 from deploy.status import STATES
+from deploy.status.feed import Change
+from deploy.status.row import Row
+from deploy.status.selection import Selection, selection
 from milepost.kube import KubeClient, KubeError
 
 COLUMNS = ("namespace", "name", "state", "ready", "revision", "operation", "rollout")

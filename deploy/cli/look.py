@@ -8,13 +8,13 @@ from typing import Any
 import click
 import msgspec
 
-from deploy import edits
 from deploy.cli.command import EXIT_CHANGES, Body, at, command, named, output_option, show, spec_file
-from deploy.diff import told
-from deploy.evidence import gather
-from deploy.lastlines import lines_of
+from deploy.objects.diff import told
 from deploy.operate import Platform
-from deploy.specfile import read_spec
+from deploy.operate.evidence import gather
+from deploy.operate.lastlines import lines_of
+from deploy.record import edits
+from deploy.spec.file import read_spec
 from deploy.status import status_of
 from deploy.why import why
 

@@ -8,10 +8,10 @@ import click
 import msgspec
 
 from deploy.cli.command import SettingsBody, settings_command, spec_file
+from deploy.cli.session import Settings
+from deploy.objects import to_yaml
 from deploy.render import render
-from deploy.rendered import to_yaml
-from deploy.session import Settings
-from deploy.specfile import read_spec
+from deploy.spec.file import read_spec
 
 
 @settings_command("render")

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from deploy import edits
 from deploy.cli.command import Body, command, doing, doing_spec, named, spec_file, verb_options
 from deploy.errors import Refusal, Refused
-from deploy.journal import Deed
-from deploy.record import Record, RolloutPlan, Thresholds
+from deploy.record import Record, RolloutPlan, Thresholds, edits
+from deploy.record.journal import Deed
 from deploy.rollout import canary
-from deploy.spec import ModelSpec, Split
-from deploy.specfile import read_spec
+from deploy.spec import ModelSpec
+from deploy.spec.file import read_spec
+from deploy.spec.release import Split
 
 
 def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:

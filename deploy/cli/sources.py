@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from deploy import edits
 from deploy.cli.command import Body, at, command, doing, followed, named, verb_options
 from deploy.cli.rollout import plan_of, plan_options
-from deploy.diff import told
+from deploy.objects.diff import told
 from deploy.operate import Platform
 from deploy.rebuild import Ask
-from deploy.specfile import read_document, shadow_of, write_spec
+from deploy.record import edits
+from deploy.spec.file import read_document, shadow_of, write_spec
 
 
 @command("rebuild")

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from deploy.errors import Refusal, Refused
-from deploy.patch import difference
-from deploy.rendered import INGRESS, Body
+from deploy.objects import INGRESS, Body
+from deploy.objects.patch import difference
 from deploy.route import nginx
 from deploy.route.plan import Backend, port_of, route_of
 from deploy.settings import Cluster
-from deploy.spec import ModelSpec, Override, Release, RouteSpec
+from deploy.spec import ModelSpec, Override, RouteSpec
+from deploy.spec.release import Release
 
 LIMITS: Mapping[str, str] = MappingProxyType(
     {

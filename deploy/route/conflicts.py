@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from deploy.errors import Refusal
-from deploy.rendered import Body, KubeObject
+from deploy.objects import Body, KubeObject
 from deploy.route.nginx import PREFIX, STANDBY
 
 

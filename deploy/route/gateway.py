@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from deploy.rendered import GATEWAY, MANAGED_BY, Body, KubeObject
+from deploy.objects import GATEWAY, MANAGED_BY, Body, KubeObject
 from deploy.route.plan import Backend, Route
 from deploy.settings import Cluster
-from deploy.spec import Split
+from deploy.spec.release import Split
 
 
 def render(route: Route, cluster: Cluster) -> tuple[KubeObject, ...]:

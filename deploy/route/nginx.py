@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import msgspec
 
-from deploy.rendered import INGRESS, MANAGED_BY, Body, KubeObject
-from deploy.rendered import PREFIX as OURS
+from deploy.objects import INGRESS, MANAGED_BY, Body, KubeObject
+from deploy.objects import PREFIX as OURS
 from deploy.route.plan import Backend, Route
 from deploy.settings import Cluster
-from deploy.spec import Split
+from deploy.spec.release import Split
 from milepost.units import parse_size
 
 PREFIX = "nginx.ingress.kubernetes.io"

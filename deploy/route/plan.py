@@ -13,10 +13,11 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from deploy.rendered import MANAGED_BY, Body, KubeObject
-from deploy.seldon import service_of
+from deploy.objects import MANAGED_BY, Body, KubeObject
+from deploy.objects.seldon import service_of
 from deploy.settings import Cluster
-from deploy.spec import External, ModelSpec, Release, RouteSpec, Split, Transport
+from deploy.spec import ModelSpec, RouteSpec, Transport
+from deploy.spec.release import External, Release, Split
 
 NO_ENGINE_PORTS: Mapping[Transport, int] = {"rest": 9000, "grpc": 9500}
 

@@ -8,10 +8,11 @@ from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 
 from deploy.errors import Refusal
-from deploy.frameworks import protocol_of
-from deploy.seldon import pinned_service
+from deploy.objects.seldon import pinned_service
 from deploy.settings import Cluster
-from deploy.spec import External, ModelSpec, Release, Split
+from deploy.spec import ModelSpec
+from deploy.spec.frameworks import protocol_of
+from deploy.spec.release import External, Release, Split
 from milepost.units import parse_size
 
 _HOST = re.compile(r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")

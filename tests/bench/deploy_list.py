@@ -21,13 +21,13 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from deploy import edits
-from deploy.journal import Deed
-from deploy.record import Record, encode
-from deploy.rendered import MANAGED_BY
+from deploy.cluster.store import RECORD_LABEL
+from deploy.objects import MANAGED_BY
+from deploy.record import Record, edits
+from deploy.record.coding import encode
+from deploy.record.journal import Deed
 from deploy.seen import MODEL_LABEL, SELDON_ID_LABEL
 from deploy.spec import ModelSpec
-from deploy.store import RECORD_LABEL
 from milepost.kube import KubeClient, resource_path
 from tests.deploy.platform_process import PlatformProcess
 from tests.parts import crds

@@ -7,7 +7,8 @@ import time
 
 from deploy.render import render
 from deploy.settings import Cluster
-from deploy.spec import Autoscaling, Gpu, Limits, ModelSpec, Release, Resources, RouteSpec, Split
+from deploy.spec import Autoscaling, Gpu, Limits, ModelSpec, Resources, RouteSpec
+from deploy.spec.release import Release, Split
 
 LIMIT_S = 2.0
 

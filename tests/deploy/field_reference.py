@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from deploy.specfile import json_schema
+from deploy.spec.file import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = DOCS / "schema" / "model-spec-v1.json"

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import yaml
 
+from deploy.objects import KubeObject, to_yaml
 from deploy.render import render
-from deploy.rendered import KubeObject, to_yaml
 from deploy.settings import Cluster
-from deploy.spec import Release
+from deploy.spec.release import Release
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from deploy.adopt import adopt, normalise
 from deploy.errors import Refused
-from deploy.patch import merge
+from deploy.objects.patch import merge
 from deploy.render import render
 from deploy.settings import Cluster
-from deploy.specfile import read_spec, to_document, write_spec
+from deploy.spec.file import read_spec, to_document, write_spec
 from tests.deploy.golden_cases import cases
 
 EXISTING = Path(__file__).parent / "existing"

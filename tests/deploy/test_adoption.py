@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import yaml
 
-from deploy.adoption import refuse_changes
-from deploy.diff import Change, ObjectDiff
 from deploy.errors import Refused
+from deploy.objects.diff import Change, ObjectDiff
+from deploy.operate.adoption import refuse_changes
 from milepost.kube import KubeClient, resource_path
 from tests.deploy.test_operations import model_namespace, routes, status
 from tests.parts.kubernetes import ControlPlane

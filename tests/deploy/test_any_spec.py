@@ -7,14 +7,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy import allocation, webhook
 from deploy.adopt import adopt
 from deploy.errors import Refused
+from deploy.objects import KubeObject, allocation, to_yaml, webhook
 from deploy.render import render
-from deploy.rendered import KubeObject, to_yaml
 from deploy.settings import Cluster
 from deploy.spec import ModelSpec, Override
-from deploy.specfile import from_document, read_spec, write_spec
+from deploy.spec.file import from_document, read_spec, write_spec
 from tests.deploy.strategies import SPECS, sound_specs
 
 QUICK = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.api import Jobs, create_app
 from deploy.app import SERVER_GROUPS, caller_platform
-from deploy.cache import ModelCache
+from deploy.cluster.cache import ModelCache
 from milepost.auth import KubernetesAuth
 from milepost.kube import KubeClient, resource_path
 from milepost.settings import load

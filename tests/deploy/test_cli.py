@@ -11,16 +11,15 @@ import yaml
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from deploy import edits
 from deploy.cli import model
 from deploy.cli.command import exit_code
-from deploy.journal import Deed
 from deploy.rebuild import Ask, rebuild
 from deploy.rebuild import built as image_built
 from deploy.rebuild import cancelled as build_cancelled
-from deploy.record import Record, RolloutPlan
+from deploy.record import Record, RolloutPlan, edits
+from deploy.record.journal import Deed
 from deploy.rollout import advance, canary
-from deploy.specfile import from_document
+from deploy.spec.file import from_document
 
 POLICY = """
 environments:

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from deploy.objects import Body, KubeObject
 from deploy.render import render
-from deploy.rendered import Body, KubeObject
 from deploy.route.conflicts import conflicts
 from deploy.settings import Cluster
-from deploy.spec import Release
+from deploy.spec.release import Release
 
 SK = {"name": "m", "namespace": "n", "framework": "sklearn", "modelUri": "gs://b/m"}
 HOST = "m-n.models.internal"

@@ -17,13 +17,13 @@ import aiohttp
 import msgspec
 import pytest
 
-from deploy import edits
-from deploy.journal import Deed
+from deploy.cli.session import GROUPS, platform_of
 from deploy.operate import Platform
-from deploy.record import Record, RolloutPlan
+from deploy.record import Record, RolloutPlan, edits
+from deploy.record.journal import Deed
 from deploy.rollout import canary
-from deploy.session import GROUPS, platform_of
-from deploy.spec import External, ModelSpec, Shadow, Split
+from deploy.spec import ModelSpec, Shadow
+from deploy.spec.release import External, Split
 from milepost.kube import KubeClient, resource_path
 from milepost.settings import load
 from tests.deploy.test_operations import break_lock, model_namespace, old_address, routes

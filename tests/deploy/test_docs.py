@@ -7,12 +7,12 @@ import yaml
 
 from deploy.app import SERVER_GROUPS
 from deploy.environments import parse
-from deploy.fields import DESCRIPTIONS
 from deploy.rebuild import Ask, job_of
 from deploy.record import Record, RolloutPlan
 from deploy.render import render
 from deploy.settings import Cluster
-from deploy.specfile import json_schema, read_spec
+from deploy.spec.fields import DESCRIPTIONS
+from deploy.spec.file import json_schema, read_spec
 from milepost.settings import table
 from tests.deploy import field_reference
 

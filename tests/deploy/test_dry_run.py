@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from deploy import rules
+from deploy.objects import FIELD_MANAGER, KubeObject
+from deploy.objects.seldon import seldon_deployment
 from deploy.render import render
-from deploy.rendered import FIELD_MANAGER, KubeObject
-from deploy.seldon import seldon_deployment
 from deploy.settings import Cluster
-from deploy.spec import Release
-from deploy.specfile import from_document
+from deploy.spec.file import from_document
+from deploy.spec.release import Release
 from milepost.kube import ContentType, KubeClient, KubeError
 from tests.conftest import need
 from tests.deploy.golden_cases import Case, cases

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from deploy import edits, proposals
-from deploy.environments import Request, parse, refusals
+from deploy.environments import Request, parse, proposals, refusals
+from deploy.environments.gate import Gate
+from deploy.environments.proposals import Wish
 from deploy.errors import Refused, Unavailable
-from deploy.gate import Gate
-from deploy.journal import Deed
-from deploy.policy import Environments, Followed
-from deploy.proposals import Wish
-from deploy.record import Record, RolloutPlan
+from deploy.operate.policy import Environments, Followed
+from deploy.record import Record, RolloutPlan, edits
+from deploy.record.journal import Deed
 from deploy.spec import ModelSpec
-from deploy.specfile import from_document
+from deploy.spec.file import from_document
 from milepost.caller import Caller
 
 POLICY = """

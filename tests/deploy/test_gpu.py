@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.gpu import CORE, MEMORY, blocks, card_memory_mib, units
 from deploy.spec import Gpu
+from deploy.spec.gpu import CORE, MEMORY, blocks, card_memory_mib, units
 
 
 @settings(deadline=None)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploy.rendered import KubeObject
+from deploy.objects import KubeObject
 from deploy.route import nginx
 from deploy.route.conflicts import conflicts
 from deploy.route.handover import MainRoute, Stage, main_route, stage
 from deploy.route.plan import Backend, Route, route_of
 from deploy.seen import services_of
 from deploy.settings import Cluster
-from deploy.spec import ModelSpec, Release, Split
+from deploy.spec import ModelSpec
+from deploy.spec.release import Release, Split
 
 SETTLE_S = 5.0
 CLUSTER = Cluster()

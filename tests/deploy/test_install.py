@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from deploy.install import CHECKS, Finding, State, Survey, check
-from deploy.install_cli import install, table
+from deploy.install.checks import CHECKS, Finding, State, Survey, check
+from deploy.install.cli import install, table
 from deploy.settings import Cluster
 from milepost.kube import ContentType, KubeClient
 from tests.conftest import need

@@ -14,15 +14,15 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from deploy import edits, rollout
+from deploy import rollout
+from deploy.cli.session import figures_of
 from deploy.errors import Unavailable
-from deploy.exporter_figures import ExporterFigures
-from deploy.figures import QUERIES, Judge, PrometheusFigures
-from deploy.journal import Deed
-from deploy.judge import Verdict, judge
-from deploy.record import Record, Thresholds
+from deploy.operate.exporter_figures import ExporterFigures
+from deploy.operate.figures import QUERIES, Judge, PrometheusFigures
+from deploy.record import Record, Thresholds, edits
+from deploy.record.journal import Deed
 from deploy.rollout import canary
-from deploy.session import figures_of
+from deploy.rollout.judge import Verdict, judge
 from deploy.spec import ModelSpec
 from exporter.families import AT_MODEL
 from exporter.views import Answer, ModelView, PredictorView, WindowView

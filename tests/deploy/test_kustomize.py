@@ -14,9 +14,9 @@ import yaml
 import exporter.settings
 from deploy.app import SERVER_GROUPS
 from deploy.environments import parse
-from deploy.frameworks import SERVERS
-from deploy.install import GPU_PAGE
+from deploy.install.checks import GPU_PAGE
 from deploy.settings import Cluster
+from deploy.spec.frameworks import SERVERS
 from logserver.query_settings import HttpSettings
 from logserver.settings import KafkaSettings, RetentionSettings, StoreSettings
 from logserver.webui import UiSettings

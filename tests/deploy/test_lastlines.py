@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from deploy.lastlines import Logs, last_lines, lines_of
+from deploy.operate.lastlines import Logs, last_lines, lines_of
 from deploy.why import Finding
 from milepost.units import Bytes, Seconds
 from tests.parts.ports import free_port

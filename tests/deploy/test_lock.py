@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from deploy.cluster import Cluster
+from deploy.cluster.lock import LockSettings, locked
 from deploy.errors import Busy
-from deploy.lock import LockSettings, locked
 from milepost.kube import ContentType, resource_path
 from milepost.units import Seconds
 from tests.parts.kubernetes import ControlPlane

@@ -11,10 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.api import Job, Jobs, create_app
-from deploy.cache import ModelCache
+from deploy.cluster.cache import ModelCache
+from deploy.cluster.worklist import Worklist
 from deploy.errors import Conflict, Unavailable
 from deploy.metrics import PREFIX, TABLE, Metrics
-from deploy.worklist import Worklist
 from milepost.auth import AllowAll
 from tests.parts.asgi import serve
 

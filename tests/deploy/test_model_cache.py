@@ -4,10 +4,10 @@ import time
 
 import msgspec
 
-from deploy import edits
-from deploy.cache import ModelCache
-from deploy.journal import Deed
-from deploy.record import Record, encode
+from deploy.cluster.cache import ModelCache
+from deploy.record import Record, edits
+from deploy.record.coding import encode
+from deploy.record.journal import Deed
 from deploy.seen import MODEL_LABEL, SELDON_ID_LABEL
 from deploy.spec import ModelSpec
 from milepost.kube import WatchEvent

@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from deploy.api import Jobs, create_app
-from deploy.cache import ModelCache
+from deploy.cluster.cache import ModelCache
 from milepost.auth import Authorizer
 
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deploy import shape
 from deploy.errors import Refused
-from deploy.patch import PatchError, difference, merge
+from deploy.objects import shape
+from deploy.objects.patch import PatchError, difference, merge
 from deploy.render import render
 from deploy.settings import Cluster
-from deploy.spec import ModelSpec, Override, Release
+from deploy.spec import ModelSpec, Override
+from deploy.spec.release import Release
 
 KEYS = st.sampled_from(["name", "a", "b", "0", "spec"])
 LEAVES = st.one_of(st.booleans(), st.integers(-3, 3), st.sampled_from(["", "x", "y", "0"]))

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from deploy import edits
 from deploy.cluster import Cluster
 from deploy.errors import Refused
-from deploy.journal import Deed
-from deploy.precheck import refuse_unreachable
-from deploy.record import Record
-from deploy.spec import External, Split
-from deploy.specfile import from_document
+from deploy.operate.precheck import refuse_unreachable
+from deploy.record import Record, edits
+from deploy.record.journal import Deed
+from deploy.spec.file import from_document
+from deploy.spec.release import External, Split
 from milepost.kube import resource_path
 from tests.deploy.test_operations import old_address
 from tests.parts.kubernetes import ControlPlane

@@ -8,13 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploy import edits
 from deploy.cluster import Cluster
+from deploy.cluster.store import TRIES_MAX, Store
 from deploy.errors import Conflict
-from deploy.journal import Deed
-from deploy.record import Record
-from deploy.specfile import from_document
-from deploy.store import TRIES_MAX, Store
+from deploy.record import Record, edits
+from deploy.record.journal import Deed
+from deploy.spec.file import from_document
 from milepost.kube import KubeClient, resource_path
 from tests.deploy.test_operations import model_namespace, routes, status
 from tests.parts.kubernetes import ControlPlane

@@ -10,13 +10,12 @@ import msgspec
 import pytest
 import yaml
 
-from deploy import edits
 from deploy.errors import Refused
-from deploy.journal import Deed
 from deploy.rebuild import Ask, built, image_of, job_of, rebuild, with_image
-from deploy.record import Record, RolloutPlan
+from deploy.record import Record, RolloutPlan, edits
+from deploy.record.journal import Deed
 from deploy.spec import ModelSpec
-from deploy.specfile import from_document
+from deploy.spec.file import from_document
 from milepost.kube import ContentType, KubeClient, resource_path
 from tests.deploy.test_operations import break_lock, model_namespace, routes, status
 from tests.parts.kubernetes import ControlPlane

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.extras import network_policy
-from deploy.frameworks import SERVERS
-from deploy.pods import log_hints
+from deploy.objects import KubeObject, to_yaml
+from deploy.objects.extras import network_policy
+from deploy.objects.pods import log_hints
 from deploy.render import render
-from deploy.rendered import KubeObject, to_yaml
 from deploy.settings import Cluster
-from deploy.spec import LogHints, ModelSpec, Network, Release, RouteSpec
+from deploy.spec import LogHints, ModelSpec, Network, RouteSpec
+from deploy.spec.frameworks import SERVERS
+from deploy.spec.release import Release
 from tests.deploy.golden_cases import Case, cases
 
 CASES = cases()

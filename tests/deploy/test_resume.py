@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from deploy.resume import Pace, Schedule
-from deploy.worklist import Entry
+from deploy.cluster.worklist import Entry
+from deploy.operate.resume import Pace, Schedule
 from milepost.auth import Caller
 
 

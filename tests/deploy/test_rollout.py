@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from deploy import edits, rollout
+from deploy import rollout
 from deploy.errors import Refused
-from deploy.journal import Deed
-from deploy.judge import Sample, Verdict, judge
-from deploy.record import Record, Thresholds
+from deploy.record import Record, Thresholds, edits
+from deploy.record.journal import Deed
+from deploy.rollout.judge import Sample, Verdict, judge
 from deploy.spec import ModelSpec
 
 LIMITS = Thresholds(error_ratio_max=0.05, error_ratio_worse=0.01, p99_max_s=1.0, p99_worse=1.5, requests_min=50)

@@ -11,8 +11,8 @@ from deploy.errors import Refused
 from deploy.render import render
 from deploy.route.rules import ROUTE_RULES
 from deploy.settings import Cluster
-from deploy.spec import Release
-from deploy.specfile import from_document
+from deploy.spec.file import from_document
+from deploy.spec.release import Release
 from tests.deploy.golden_cases import cluster_of
 
 TF = {"name": "m", "namespace": "n", "framework": "tensorflow", "modelUri": "gs://b/m"}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from deploy.errors import Refused
-from deploy.row import Row
-from deploy.selection import matchers, page, selection
+from deploy.status.row import Row
+from deploy.status.selection import matchers, page, selection
 
 LABELS = {"team": "search", "tier": "gold", "seldon.io/x": ""}
 MATCHING = [

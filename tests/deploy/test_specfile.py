@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.errors import Refused
-from deploy.specfile import from_document, json_schema, read_spec, write_spec
+from deploy.spec.file import from_document, json_schema, read_spec, write_spec
 
 MINIMAL = {"name": "mnist", "namespace": "models"}
 

@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy import edits
 from deploy.errors import Refused
-from deploy.journal import Deed
-from deploy.judge import Verdict
-from deploy.record import Record, decode, encode
+from deploy.plan.wanted import wanted
+from deploy.record import Record, edits
+from deploy.record.coding import decode, encode
+from deploy.record.journal import Deed
 from deploy.rollout import canary
-from deploy.spec import External, ModelSpec, Split
-from deploy.wanted import wanted
+from deploy.rollout.judge import Verdict
+from deploy.spec import ModelSpec
+from deploy.spec.release import External, Split
 from tests.deploy.world import CLUSTER, SETTLE_S, World
 
 DEED = Deed("ada", 1000.0, "a test", "op-1")

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy import edits, rollout
-from deploy.journal import Deed
-from deploy.judge import Verdict
-from deploy.kinds import Meta
-from deploy.permissions import CHANGES, impossible
-from deploy.podkinds import Container, Ended, Event, Involved, Phase, Pod, PodStatus
-from deploy.record import Record
+from deploy import rollout
+from deploy.api.permissions import CHANGES, impossible
+from deploy.record import Record, edits
+from deploy.record.journal import Deed
 from deploy.rollout import canary
+from deploy.rollout.judge import Verdict
+from deploy.seen.kinds import Meta
+from deploy.seen.podkinds import Container, Ended, Event, Involved, Phase, Pod, PodStatus
 from deploy.spec import ModelSpec
-from deploy.specfile import from_document
-from deploy.timeline import timeline
+from deploy.spec.file import from_document
+from deploy.why.timeline import timeline
 
 DAY = "2026-11-24T03:00:0{}Z"
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from deploy import allocation, gpu, webhook
+from deploy.objects import allocation, webhook
 from deploy.settings import Cluster
+from deploy.spec import gpu
 
 
 def cr(*predictors: dict[str, Any], **spec: Any) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.evidence import concerned
-from deploy.kinds import Meta
-from deploy.podkinds import Condition, Container, Ended, Event, Involved, Phase, Pod, PodStatus, Waiting
-from deploy.pods import PREFLIGHT
+from deploy.objects.pods import PREFLIGHT
+from deploy.operate.evidence import concerned
 from deploy.record import Record, Revision, Track
-from deploy.symptoms import Evidence
+from deploy.seen.kinds import Meta
+from deploy.seen.podkinds import Condition, Container, Ended, Event, Involved, Phase, Pod, PodStatus, Waiting
 from deploy.why import RULES, why
+from deploy.why.symptoms import Evidence
 
 NOTHING = Evidence("Available", "", (), (), (), ())
 NOW = 1_767_225_600.0

@@ -19,14 +19,13 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from deploy import edits
-from deploy.converge import OperationFailed
+from deploy.cli.session import GROUPS, platform_of
 from deploy.errors import Refused
-from deploy.evidence import gather
 from deploy.operate import Platform
-from deploy.record import Record
+from deploy.operate.converge import OperationFailed
+from deploy.operate.evidence import gather
+from deploy.record import Record, edits
 from deploy.rollout import canary
-from deploy.session import GROUPS, platform_of
 from deploy.spec import ModelSpec
 from deploy.why import Finding, why
 from logserver.engines.embedded import EmbeddedStore

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploy import edits, rollout
-from deploy.judge import Verdict
-from deploy.record import Record
-from deploy.rendered import KubeObject
+from deploy import rollout
+from deploy.objects import KubeObject
+from deploy.plan.steps import Apply, Await, Forget, Remove, StartDrain, Step, Wait, plan
+from deploy.plan.wanted import wanted
+from deploy.record import Record, edits
+from deploy.rollout.judge import Verdict
 from deploy.route.handover import MainRoute, main_route
 from deploy.seen import FINGERPRINT_ANNOTATION, ROUTE_KINDS, Address, Seen, SeenPredictor, services_of
 from deploy.settings import Cluster
-from deploy.steps import Apply, Await, Forget, Remove, StartDrain, Step, Wait, plan
-from deploy.wanted import wanted
 
 CLUSTER = Cluster()
 SETTLE_S = 5.0
@@ -25,7 +25,7 @@ SETTLE_S = 5.0
 
 @dataclass
 class World:
-    """The cluster, the clock and the record. `step` is one round of the loop in `deploy.converge`."""
+    """The cluster, the clock and the record. `step` is one round of the loop in `deploy.operate.converge`."""
 
     record: Record
     delay: int = 2

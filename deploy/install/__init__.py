@@ -1,0 +1,1 @@
+"""What a cluster needs for Milepost, and whether it has it."""
