@@ -17,6 +17,12 @@ pytestmark = pytest.mark.browser
 
 AXIS_S = 800
 
+# No histogram is answered any more: what keys do in that time is not a matter of luck.
+NEVER_COUNTED = """
+const ask = window.fetch;
+window.fetch = (url, how) => String(url).includes("/histogram") ? new Promise(() => {}) : ask(url, how);
+"""
+
 
 def every_second(feed: Feed, seconds: int = AXIS_S) -> None:
     now = time.time_ns()
@@ -71,6 +77,40 @@ def test_the_keyboard_zooms_and_goes_back(page: Page, feed: Feed) -> None:
     assert again[0][:15] == whole[0][:15]
     page.driver.back()
     page.until(lambda: 210 <= span_s(page) <= 250, "Back did not bring the zoom back")
+
+
+def test_a_key_acts_on_the_range_that_was_gone_back_to_before_it_is_drawn(page: Page, feed: Feed) -> None:
+    every_second(feed)
+    page.open("#/logs")
+    page.until(lambda: told(page).startswith("800 lines, up to "), "no histogram")
+    page.press("z", "+", "+", "+")
+    page.until(lambda: " lines, up to " in told(page) and not told(page).startswith("800"), "the zoom is not drawn")
+    assert 105 <= span_s(page) <= 125
+    page.run(NEVER_COUNTED)
+
+    page.press("0", "+")
+
+    assert 445 <= span_s(page) <= 455, "0 and plus are not half of the last 15 minutes"
+    page.driver.back()
+    page.until(lambda: span_s(page) == 0, "Back did not undo the zoom")
+    page.one(".histogram .plot")
+    page.press("z", "+")
+    assert 445 <= span_s(page) <= 455, "Back and plus are not half of the last 15 minutes"
+    page.driver.back()
+    page.driver.back()
+    page.until(lambda: 105 <= span_s(page) <= 125, "Back did not bring the zoom back")
+    page.press("z", "+")
+    assert 52 <= span_s(page) <= 63, "Back to a zoom and plus are not half of it"
+
+
+@pytest.mark.parametrize(("since", "seconds"), [("1h30m", 5400), ("90", 90), ("0.5m", 30)])
+def test_a_key_acts_on_the_range_of_the_address_before_it_is_drawn(page: Page, since: str, seconds: int) -> None:
+    page.open("#/models")
+    page.run(NEVER_COUNTED)
+    page.run("location.hash = arguments[0]", f"#/logs?since={since}")
+    page.one(".histogram .plot")
+    page.press("z", "+")
+    assert span_s(page) == pytest.approx(seconds / 2, rel=0.01)
 
 
 def test_what_is_under_the_cursor_is_said(page: Page, feed: Feed) -> None:

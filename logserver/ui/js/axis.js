@@ -32,6 +32,12 @@ export class Axis extends EventTarget {
     this.dispatchEvent(new Event("cursor"));
   }
 
+  // The range that was asked for ([start, end] in ms, null: not known): a key that follows at once means this one, not the
+  // one that is still drawn.
+  ask(range) {
+    if (range) [this.start, this.end] = range;
+  }
+
   // Move the cursor to a time (null: away); `selecting` keeps or sets the other end of the selection.
   point(time, { selecting = false } = {}) {
     if (!selecting || time === null) this.anchor = null;
@@ -43,9 +49,7 @@ export class Axis extends EventTarget {
   zoom(start, end) {
     const middle = (start + end) / 2, half = Math.max(SPAN_MS_MIN, end - start) / 2;
     this.point(null);
-    // A key that follows at once means the range asked for, not the one that is still drawn.
-    Object.assign(this, { start: middle - half, end: middle + half });
-    this.onZoom(this.start, this.end);
+    this.onZoom(middle - half, middle + half);
   }
 
   // Half or twice as near around the cursor.

@@ -12,7 +12,7 @@ import { Histogram } from "./histogram.js";
 import { Lines } from "./lines.js";
 import { LiveLines } from "./livelines.js";
 import { askedRange } from "./range.js";
-import { emptyState, filterParams, fromQuery, isZoomed, timeParams, toQuery } from "./state.js";
+import { emptyState, filterParams, fromQuery, isZoomed, rangeMs, timeParams, toQuery } from "./state.js";
 
 const PAGE_LINES = 500;
 const BUCKETS = 120;
@@ -113,6 +113,7 @@ export class LogsPage {
     this.controller?.abort();
     this.controller = new AbortController();
     Object.assign(this, { next: null, searched: null, searchedAt: Date.now() });
+    this.axis.ask(rangeMs(this.state, this.searchedAt));
     this.lines.begin({ hits: hitExpression(this.state), withDay: !SAME_DAY.includes(this.state.since) || isZoomed(this.state), live: this.state.live });
     this.filters.show();
     this.bar.begin(`/api/v1/export?${new URLSearchParams(this.params())}`);

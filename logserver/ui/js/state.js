@@ -3,6 +3,7 @@
 export const FIELDS = ["namespace", "model", "predictor", "pod", "container", "node"];
 export const RANGES = ["5m", "15m", "1h", "6h", "24h", "7d"];
 export const COLUMNS = ["time", "level", "namespace", "model", "predictor", "pod", "container", "node", "stream", "trace_id"];
+const UNITS_MS = { ns: 1e-6, us: 1e-3, "µs": 1e-3, ms: 1, s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3, w: 604_800e3 };
 const MODES = { contains: "q", words: "words", regex: "regex" };
 
 export function emptyState() {
@@ -52,4 +53,18 @@ export function filterParams(state) {
 export function timeParams(state) {
   if (isZoomed(state)) return [["start", state.start], ["end", state.end]].filter(([, value]) => value);
   return [["since", state.since]];
+}
+
+// The range as [start, end] in ms; null when it is written in a way that only the API reads, or has no start.
+export function rangeMs(state, now) {
+  const end = state.end ? Date.parse(state.end) : now;
+  const start = isZoomed(state) ? Date.parse(state.start) : now - durationMs(state.since);
+  return start < end ? [start, end] : null;
+}
+
+// As the API reads it: a bare number is seconds. NaN when it is no duration.
+function durationMs(text) {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1e3;
+  if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d|w))+$/.test(text)) return NaN;
+  return [...text.matchAll(/([\d.]+)([a-zµ]+)/g)].reduce((sum, [, count, unit]) => sum + count * UNITS_MS[unit], 0);
 }
