@@ -19,6 +19,7 @@ from logserver.api.answers import (
     json_response,
 )
 from logserver.api.faults import bad_parameter
+from logserver.api.once import OnceRoute
 from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, StatsParams, ValuesParams
 from logserver.api.reading import Reading
 from logserver.counts import count_fields, count_values, read_histogram, span
@@ -35,7 +36,7 @@ NAMESPACES_SHOWN = 100
 
 def explore_router(reading: Reading) -> APIRouter:
     """Return the routes that count."""
-    router = APIRouter(prefix="/api/v1", tags=["explore"])
+    router = APIRouter(prefix="/api/v1", tags=["explore"], route_class=OnceRoute)
 
     async def narrowed(request: Request, selection: Selection) -> Allowed:
         return await reading.gate.narrow(await reading.gate.caller(request), selection)

@@ -5,6 +5,7 @@ Unlike a body, a query holds no secret here (tokens come in a header), so the re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from milepost.problem import Problem
 
 _SHOWN_CHARS_MAX = 60
+_SHOWN_VALUES_MAX = 5
 
 
 def bad_parameter(parameter: str, detail: str) -> Problem:
@@ -21,7 +23,15 @@ def bad_parameter(parameter: str, detail: str) -> Problem:
 
 def from_validation(error: RequestValidationError) -> Problem:
     """Return the problem of parameters whose types or bounds were not met; `faults` names each of them."""
-    faults = [_fault(found) for found in error.errors()]
+    return _problem([_fault(found) for found in error.errors()])
+
+
+def given_repeatedly(parameters: Mapping[str, list[str]]) -> Problem:
+    """Return the problem of parameters that take one value and were given these."""
+    return _problem([_repeated(parameter, values) for parameter, values in parameters.items()])
+
+
+def _problem(faults: list[dict[str, Any]]) -> Problem:
     detail = "; ".join(f"{fault['parameter']}: {fault['what']}" for fault in faults)
     return Problem(422, detail, slug="invalid-request", parameter=faults[0]["parameter"], faults=faults)
 
@@ -32,6 +42,16 @@ def _fault(found: dict[str, Any]) -> dict[str, Any]:
     parameter = str(context.get("parameter") or next(iter(found["loc"][1:]), "query"))
     if found["type"] in ("missing", "unknown_parameter"):
         return {"parameter": parameter, "what": found["msg"]}
-    value = str(found["input"])
-    shown = value if len(value) <= _SHOWN_CHARS_MAX else f"{value[:_SHOWN_CHARS_MAX]}…"
+    shown = _shown(str(found["input"]))
     return {"parameter": parameter, "value": shown, "what": f"{shown!r}: {found['msg']}"}
+
+
+def _repeated(parameter: str, values: list[str]) -> dict[str, Any]:
+    shown = [_shown(value) for value in values[:_SHOWN_VALUES_MAX]]
+    listed = ", ".join([*map(repr, shown), *(["…"] if len(values) > len(shown) else [])])
+    what = f"given {len(values)} times ({listed}); it may be given once"
+    return {"parameter": parameter, "values": shown, "what": what}
+
+
+def _shown(value: str) -> str:
+    return value if len(value) <= _SHOWN_CHARS_MAX else f"{value[:_SHOWN_CHARS_MAX]}…"

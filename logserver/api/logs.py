@@ -14,6 +14,7 @@ from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import ContextModel, PageModel, documented, page_response, streamed
 from logserver.api.faults import bad_parameter
+from logserver.api.once import OnceRoute
 from logserver.api.params import Compression, ContextParams, ExportParams, PageParams, zone_of
 from logserver.api.reading import Reading
 from logserver.api.streams import begun
@@ -32,7 +33,7 @@ _FORMATS = ("json", "ndjson", "text")
 
 def logs_router(reading: Reading) -> APIRouter:
     """Return the routes that answer lines."""
-    router = APIRouter(prefix="/api/v1", tags=["logs"])
+    router = APIRouter(prefix="/api/v1", tags=["logs"], route_class=OnceRoute)
     paged = documented(PageModel, examples.PAGE, also=examples.PAGE_ALSO)
 
     @router.get("/logs", responses=paged)

@@ -21,6 +21,7 @@ from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import streamed
 from logserver.api.faults import bad_parameter
+from logserver.api.once import OnceRoute
 from logserver.api.params import Params, literal_filter
 from logserver.api.reading import Reading
 from logserver.api.streams import begun, told
@@ -54,7 +55,7 @@ class PodLogParams(Params):
 
 def pods_router(reading: Reading) -> APIRouter:
     """Return the pod log route."""
-    router = APIRouter(prefix="/api/v1", tags=["logs"])
+    router = APIRouter(prefix="/api/v1", tags=["logs"], route_class=OnceRoute)
 
     @router.get(
         "/namespaces/{namespace}/pods/{pod}/log",

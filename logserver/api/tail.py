@@ -21,6 +21,7 @@ from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import streamed
 from logserver.api.faults import bad_parameter
+from logserver.api.once import OnceRoute
 from logserver.api.params import TailParams, tail_cursor
 from logserver.api.reading import Reading
 from logserver.errors import LogServerError
@@ -38,7 +39,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 def tail_router(reading: Reading) -> APIRouter:
     """Return the routes that follow."""
-    router = APIRouter(prefix="/api/v1", tags=["follow"])
+    router = APIRouter(prefix="/api/v1", tags=["follow"], route_class=OnceRoute)
     responses = streamed(examples.TAIL)
 
     @router.get("/logs/tail", response_class=StreamingResponse, responses=responses)
