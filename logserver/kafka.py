@@ -18,8 +18,8 @@ from typing import Protocol
 
 import aiokafka
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.conn import create_conn
 from aiokafka.errors import (
-    AuthenticationFailedError,
     CorruptRecordException,
     IllegalStateError,
     KafkaError,
@@ -31,7 +31,8 @@ from aiokafka.errors import (
 
 from logserver.batch import Documents, Space
 from logserver.errors import Fatal, Transient
-from logserver.kafka_options import consumer_options
+from logserver.kafka_options import consumer_options, credentials
+from logserver.kafka_refusal import find_refusal
 from logserver.metrics import Metrics
 from logserver.record import TopicPartition
 from logserver.recordbatches import WholeBatches
@@ -78,6 +79,14 @@ class KafkaSource:
         """The partitions this member owns."""
         return sorted(self._expected)
 
+    async def start(self) -> None:
+        """Connect and join the group; raises Transient when no broker answers or lets us in."""
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            silent = f"no Kafka at {', '.join(self._settings.brokers)}: {error}"
+            raise Transient(await self._refusal() or silent) from error
+
     async def fetch(self, space: Space, *, rows_max: int, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         """Return about `rows_max` documents, waiting up to `wait_s` for the first; nothing of a revoked partition.
 
@@ -94,7 +103,7 @@ class KafkaSource:
         except NoOffsetForPartitionError:  # assigned, and `start_at` has not said yet from where
             await asyncio.sleep(SEEK_POLL_S)
             return []
-        except (TopicAuthorizationFailedError, AuthenticationFailedError) as error:
+        except TopicAuthorizationFailedError as error:
             raise Fatal(f"the brokers refuse {self._settings.topics}: {error}") from error
         except UnsupportedCodecError as error:
             raise Fatal(
@@ -163,14 +172,30 @@ class KafkaSource:
     async def lag(self, stored: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return the documents of each owned partition that are not stored, by the next offset stored of each.
 
-        Raises Transient when the brokers do not answer.
+        Raises Transient when the brokers do not answer, or refuse us; then the files of the credentials are read again.
         """
         try:
             async with asyncio.timeout(ANSWER_S):
                 ends = await self._ends(self.partitions, "latest")
         except (KafkaError, TimeoutError) as error:
-            raise Transient(f"Kafka does not answer at {', '.join(self._settings.brokers)}: {error!r}") from error
+            silent = f"Kafka does not answer at {', '.join(self._settings.brokers)}: {error!r}"
+            raise Transient(await self._refusal() or silent) from error
         return {place: self._behind(place, stored, end) for place, end in ends.items() if place in self._starts}
+
+    async def _refusal(self) -> str:
+        """Return why the brokers do not let us in, by the files as they are now; empty when they do or are silent."""
+        if self._settings.security == "PLAINTEXT":
+            return ""
+        try:
+            options = credentials(self._settings)
+        except Fatal as error:  # a file in the middle of its change
+            return str(error)
+        client = self._consumer._client
+        # It connects again by itself with what it was made with. (Private: see `recordbatches` for its version.)
+        for name, value in options.items():
+            setattr(client, f"_{name}", value)
+        addresses = [(host, port) for host, port, _ in client.hosts]
+        return await find_refusal(self._settings, addresses, lambda host, port: _error_of(host, port, options))
 
     def _behind(self, place: TopicPartition, stored: Mapping[TopicPartition, int], end: int) -> int:
         """Return the documents between what is stored and the end; a position out of range is that of another topic."""
@@ -259,23 +284,29 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
 
 @asynccontextmanager
 async def open_source(settings: KafkaSettings, metrics: Metrics, owner: Ownership) -> AsyncIterator[KafkaSource]:
-    """Join the group; leaves it in order at the end. Raises Transient when no broker answers."""
+    """Join the group; leaves it in order at the end. Raises Transient when no broker answers or lets us in."""
     consumer = aiokafka.AIOKafkaConsumer(**consumer_options(settings))
     whole = WholeBatches(consumer)
     source = KafkaSource(settings, metrics, consumer)
     consumer.subscribe(topics=list(settings.topics), listener=_Listener(source, owner))
     try:
-        await consumer.start()
-    except KafkaError as error:
-        await consumer.stop()
-        source.close()
-        raise Transient(f"no Kafka at {', '.join(settings.brokers)}: {error}") from error
-    whole.hand_over()
-    try:
+        await source.start()
+        whole.hand_over()
         yield source
     finally:
         await consumer.stop()
         source.close()
+
+
+async def _error_of(host: str, port: int, options: Mapping[str, object]) -> Exception | None:
+    """Connect once, as the client does; return what it fails with."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            connection = await create_conn(host, port, **options)
+    except (OSError, KafkaError, ValueError) as error:  # ValueError: a broker that does not know the password itself
+        return error
+    connection.close()
+    return None
 
 
 def _theirs(partition: TopicPartition) -> aiokafka.TopicPartition:

@@ -31,11 +31,24 @@ def consumer_options(settings: KafkaSettings) -> dict[str, object]:
         "fetch_max_bytes": settings.fetch_bytes_max * 4,
         "fetch_max_wait_ms": 100,
         "metadata_max_age_ms": 30_000,
+        **credentials(settings),
+    }
+
+
+def credentials(settings: KafkaSettings) -> dict[str, object]:
+    """Return how we prove who we are, by the files as they are now; raises Fatal for what cannot be used."""
+    password = _password(settings)
+    if "SASL" in settings.security and not (settings.username and password):
+        raise Fatal(
+            f"kafka.security={settings.security} needs kafka.username and kafka.password or kafka.password_file, which "
+            "may not be empty"
+        )
+    return {
         "security_protocol": settings.security,
         "ssl_context": _ssl_context(settings) if "SSL" in settings.security.split("_") else None,
         "sasl_mechanism": settings.sasl_mechanism,
         "sasl_plain_username": settings.username or None,
-        "sasl_plain_password": _password(settings) or None,
+        "sasl_plain_password": password or None,
     }
 
 

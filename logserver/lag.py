@@ -39,7 +39,7 @@ class LagReport:
         try:
             lag = await self._source.lag(self._status.positions)
         except Transient as error:
-            if not self._status.kafka_problem:
+            if str(error) != self._status.kafka_problem:
                 log.warning("no documents come: %s", error)
             self._status.kafka_problem = str(error)
             return

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from logserver.batch import BatchBuilder, Documents
-from logserver.errors import Fatal, LogServerError, Transient
+from logserver.errors import Fatal, Transient
 from logserver.kafka import KafkaSource, open_source
 from logserver.metrics import Metrics
 from logserver.record import TopicPartition
 from logserver.settings import KafkaSettings
 from milepost.units import Bytes, Seconds
 from tests.conftest import need
+from tests.e2e.server import LogServer
 from tests.parts.kafka import KafkaBroker, Secured
 from tests.parts.pki import Pki
 
@@ -242,19 +244,88 @@ async def test_brokers_may_want_tls_a_certificate_and_a_password(
         assert (await read(source, 10))["offset"].to_pylist() == list(range(10))
 
 
-async def test_brokers_that_refuse_us_are_an_error_that_names_them(
+async def test_brokers_that_refuse_us_are_said_to_with_the_settings_to_look_at(
     secured: KafkaBroker, pki: Pki, tmp_path: Path
 ) -> None:
-    good = safe(secured, pki, tmp_path, "SCRAM-SHA-512")
-    wrong = (
-        safe(secured, pki, tmp_path, "SCRAM-SHA-512", password="wrong"),
-        replace(good, ca_file=""),
-        replace(good, cert_file="", key_file=""),
-    )
-    for settings in wrong:
-        with pytest.raises(LogServerError, match=str(secured.secured_port)):
+    plain_text, scram = (safe(secured, pki, tmp_path, mechanism) for mechanism in ("PLAIN", "SCRAM-SHA-512"))
+    (tmp_path / "wrong").write_text("wrong")
+    brokers = f"the brokers at 127.0.0.1:{secured.secured_port}"
+    user = f"{brokers} refuse our credentials .*kafka.username=logserver, kafka.password_file={tmp_path}/wrong"
+    for settings, said in (
+        (replace(plain_text, password_file=str(tmp_path / "wrong")), user),
+        (replace(scram, password_file=str(tmp_path / "wrong")), user),
+        (
+            replace(scram, sasl_mechanism="SCRAM-SHA-256"),
+            f"{brokers} refuse our credentials .*kafka.sasl_mechanism=SCRAM-SHA-256",
+        ),
+        (replace(scram, ca_file=""), f"TLS with {brokers} fails .*kafka.ca_file=, .*CERTIFICATE_VERIFY_FAILED"),
+        (replace(scram, cert_file="", key_file=""), f"TLS with {brokers} fails .*kafka.cert_file=, kafka.key_file="),
+    ):
+        with pytest.raises(Transient, match=said):
             async with asyncio.timeout(WAIT_S), source_of("nothing", settings):
                 pass
+
+
+async def lag_error(source: KafkaSource) -> str:
+    try:
+        await source.lag({})
+    except Transient as error:
+        return str(error)
+    return ""
+
+
+async def test_a_password_that_is_changed_at_the_brokers_is_refused_until_the_file_has_it(
+    pki: Pki, tmp_path: Path
+) -> None:
+    broker = need(lambda: KafkaBroker(tmp_path / "broker", secured=Secured(pki, {"logserver": WORD})))
+    broker.start()
+    try:
+        topic = await broker.create_topic("rotated")
+        settings = safe(broker, pki, tmp_path, "PLAIN")
+        async with source_of(topic, settings) as source, asyncio.timeout(WAIT_S):
+            while not source.partitions or await lag_error(source):  # noqa: ASYNC110 (the group's decision)
+                await asyncio.sleep(0.05)
+            properties = tmp_path / "broker" / "server.properties"
+            properties.write_text(properties.read_text().replace(WORD, "renewed"))
+            await asyncio.to_thread(broker.restart)
+            while "refuse our credentials" not in (said := await lag_error(source)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert WORD not in said
+            (tmp_path / "password").write_text("renewed")
+            while await lag_error(source):  # noqa: ASYNC110 (the client's own pauses)
+                await asyncio.sleep(0.05)
+            await send(broker, topic, 3)
+            assert (await read(source, 3))["offset"].to_pylist() == [0, 1, 2]
+    finally:
+        broker.stop()
+
+
+def test_the_program_says_that_it_is_refused_and_goes_on_when_the_password_is_right(
+    secured: KafkaBroker, pki: Pki, tmp_path: Path
+) -> None:
+    asyncio.run(secured.create_topic("program"))
+    settings = safe(secured, pki, tmp_path, "SCRAM-SHA-512", password="not-this-one")
+    flags = [
+        f"--kafka-{name.replace('_', '-')}={getattr(settings, name)}"
+        for name in ("security", "sasl_mechanism", "username", "password_file", "ca_file", "cert_file", "key_file")
+    ]
+    with LogServer(tmp_path, settings.brokers[0], "program", *flags) as server:
+        server.start()
+        wait_until(lambda: "refuse our credentials" in server.ready().get("problem", ""))
+        told = server.ready()
+        assert (told["ready"], told["kafka"]["ok"], told["store"]["ok"]) == (False, False, True)
+        assert "refuse our credentials" in server.log
+        assert "not-this-one" not in server.log + told["problem"]
+        Path(settings.password_file).write_text(WORD)
+        wait_until(lambda: server.ready().get("ready", False))
+        assert (server.ready()["problem"], server.ready()["kafka"]["ok"]) == ("", True)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
 
 
 async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
