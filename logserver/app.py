@@ -20,16 +20,16 @@ from typing import Any
 import pyarrow as pa
 
 from logserver.decode import Decoder, KeepDays
-from logserver.dedup import Dedup
 from logserver.engines.open import open_engine
 from logserver.errors import Transient
 from logserver.ingest import Ingest
-from logserver.ledger import Ledger
+from logserver.ingest.dedup import Dedup
+from logserver.ingest.ledger import Ledger
+from logserver.ingest.sink import Sink
 from logserver.metrics import Metrics
 from logserver.record import StoredBatch
 from logserver.retention import Retention, keep_days
 from logserver.settings import IngestSettings, KafkaSettings, RetentionSettings, StoreSettings
-from logserver.sink import Sink
 from logserver.status import Status
 from logserver.store import Store
 from milepost import __version__

@@ -16,10 +16,10 @@ from fastapi import APIRouter, FastAPI
 from logserver.api.access import Gate
 from logserver.api.app import create_app
 from logserver.api.reading import Reading
-from logserver.hub import Hub
+from logserver.follow.hub import Hub
 from logserver.metrics import Metrics
 from logserver.query_settings import QuerySettings, TailSettings
-from logserver.reader import Reader
+from logserver.read.reader import Reader
 from logserver.record import StoredBatch
 from logserver.store import Store
 from logserver.webui import UiSettings

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from fastapi import Request
 
-from logserver.filters import STREAM_FIELDS, Selection
-from logserver.lines import values_of
-from logserver.match import Matcher
-from logserver.reader import Reader
+from logserver.query.filters import STREAM_FIELDS, Selection
+from logserver.query.match import Matcher
+from logserver.read.lines import values_of
+from logserver.read.reader import Reader
 from milepost.auth import Authorizer, Caller, bearer_token
 from milepost.problem import Problem
 

@@ -10,9 +10,9 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from logserver.api.examples import PROBLEMS
-from logserver.cursor import encode_page
-from logserver.formats import MEDIA_TYPES, TextStyle, json_array, ndjson, ndjson_note, text, text_note
-from logserver.pages import PARTIAL, Page
+from logserver.query.cursor import encode_page
+from logserver.read.formats import MEDIA_TYPES, TextStyle, json_array, ndjson, ndjson_note, text, text_note
+from logserver.read.pages import PARTIAL, Page
 
 
 class LineModel(BaseModel):

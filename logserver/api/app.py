@@ -12,13 +12,13 @@ from logserver.api.logs import logs_router
 from logserver.api.pods import pods_router
 from logserver.api.reading import Reading
 from logserver.api.tail import tail_router
-from logserver.counts import TooManyBuckets
-from logserver.cursor import CursorError
 from logserver.errors import QueryTimeout, QueryTooLarge, Rejected, Transient
-from logserver.filters import FilterError
-from logserver.hub import HubEnded, TooManyFollowers
+from logserver.follow.hub import HubEnded, TooManyFollowers
 from logserver.metrics import Metrics
-from logserver.reader import Busy
+from logserver.query.cursor import CursorError
+from logserver.query.filters import FilterError
+from logserver.read.counts import TooManyBuckets
+from logserver.read.reader import Busy
 from logserver.webui import UiSettings, add_web_ui
 from milepost import __version__
 from milepost.problem import Problem, Translation, install

@@ -22,12 +22,12 @@ from logserver.api.faults import bad_parameter
 from logserver.api.once import OnceRoute
 from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, StatsParams, ValuesParams
 from logserver.api.reading import Reading
-from logserver.counts import count_fields, count_values, read_histogram, span
-from logserver.cursor import encode_reject
-from logserver.filters import STREAM_FIELDS, Selection
-from logserver.reader import Reader
+from logserver.query.cursor import encode_reject
+from logserver.query.filters import STREAM_FIELDS, Selection
+from logserver.read.counts import count_fields, count_values, read_histogram, span
+from logserver.read.reader import Reader
+from logserver.read.reject_pages import RejectedDocument, read_rejects
 from logserver.record import LEVELS
-from logserver.reject_pages import RejectedDocument, read_rejects
 from logserver.times import LATEST_NS, NS, TimeRange, duration_ns, format_ns
 from milepost.problem import Problem
 

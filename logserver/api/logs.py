@@ -18,13 +18,13 @@ from logserver.api.once import OnceRoute
 from logserver.api.params import Compression, ContextParams, ExportParams, PageParams, zone_of
 from logserver.api.reading import Reading
 from logserver.api.streams import begun
-from logserver.context import read_context
-from logserver.cursor import PageCursor, decode_page, encode_page
 from logserver.errors import LogServerError
-from logserver.filters import Selection
-from logserver.formats import MEDIA_TYPES, json_array, ndjson, ndjson_note, negotiate, text
-from logserver.pages import Page, read_page
-from logserver.reader import RequestDeadline
+from logserver.query.cursor import PageCursor, decode_page, encode_page
+from logserver.query.filters import Selection
+from logserver.read.context import read_context
+from logserver.read.formats import MEDIA_TYPES, json_array, ndjson, ndjson_note, negotiate, text
+from logserver.read.pages import Page, read_page
+from logserver.read.reader import RequestDeadline
 from logserver.times import TimeRange
 from milepost.problem import Problem
 

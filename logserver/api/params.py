@@ -14,10 +14,18 @@ from pydantic_core import PydanticCustomError
 
 from logserver.api.examples import LINE
 from logserver.api.faults import bad_parameter
-from logserver.cursor import CursorError, PageCursor, RejectCursor, Vector, decode_page, decode_reject, decode_tail
-from logserver.filters import STREAM_FIELDS, TEXT_CHARS_MAX, Selection, parse_pattern, select, write_literal
-from logserver.formats import Prefix, TextStyle
 from logserver.query import Direction
+from logserver.query.cursor import (
+    CursorError,
+    PageCursor,
+    RejectCursor,
+    Vector,
+    decode_page,
+    decode_reject,
+    decode_tail,
+)
+from logserver.query.filters import STREAM_FIELDS, TEXT_CHARS_MAX, Selection, parse_pattern, select, write_literal
+from logserver.read.formats import Prefix, TextStyle
 from logserver.record import LEVELS
 from logserver.times import TimeRange, parse_range, parse_zone
 

@@ -26,13 +26,13 @@ from logserver.api.params import Params, literal_filter
 from logserver.api.reading import Reading
 from logserver.api.streams import begun, told
 from logserver.api.tail import Permission, checked, first_event, frames
-from logserver.cursor import PageCursor
-from logserver.filters import Selection
-from logserver.formats import TextStyle, text, text_note
-from logserver.pages import PARTIAL, read_page
+from logserver.follow.tail import Tail, follow
 from logserver.query import conditions
-from logserver.reader import RequestDeadline
-from logserver.tail import Tail, follow
+from logserver.query.cursor import PageCursor
+from logserver.query.filters import Selection
+from logserver.read.formats import TextStyle, text, text_note
+from logserver.read.pages import PARTIAL, read_page
+from logserver.read.reader import RequestDeadline
 from logserver.times import EARLIEST_NS, NS, TimeRange, parse_instant
 from milepost.problem import Problem
 

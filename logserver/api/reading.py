@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logserver.api.access import Gate
-from logserver.hub import Hub
+from logserver.follow.hub import Hub
 from logserver.metrics import Metrics
-from logserver.reader import Reader
+from logserver.read.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)

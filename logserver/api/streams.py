@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from logserver.errors import LogServerError
-from logserver.formats import text_note
+from logserver.read.formats import text_note
 
 
 async def begun(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

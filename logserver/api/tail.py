@@ -25,11 +25,11 @@ from logserver.api.once import OnceRoute
 from logserver.api.params import TailParams, tail_cursor
 from logserver.api.reading import Reading
 from logserver.errors import LogServerError
-from logserver.filters import Selection
-from logserver.follower import Chunk, Dropped, Ending, Reset
-from logserver.formats import MEDIA_TYPES, TextStyle, ndjson_note, negotiate, text_line, text_note
-from logserver.hub import TooManyFollowers
-from logserver.tail import Event, Heartbeat, Partial, Tail, Unknown, follow
+from logserver.follow.follower import Chunk, Dropped, Ending, Reset
+from logserver.follow.hub import TooManyFollowers
+from logserver.follow.tail import Event, Heartbeat, Partial, Tail, Unknown, follow
+from logserver.query.filters import Selection
+from logserver.read.formats import MEDIA_TYPES, TextStyle, ndjson_note, negotiate, text_line, text_note
 from milepost.auth import AuthUnavailable, Unauthenticated
 from milepost.problem import Problem
 

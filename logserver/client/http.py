@@ -1,8 +1,8 @@
 """The client's only HTTP: NDJSON answers of the log-server as lines and notes.
 
 A line is a JSON object with the fields of `ClientLine`. Anything to be said beside the lines is an object with the one
-key `milepost` (see `logserver/formats.py`) and becomes a `Note`; a following answer repeats its `cursor` in notes, so
-that a broken connection is resumed exactly there.
+key `milepost` (see `logserver/read/formats.py`) and becomes a `Note`; a following answer repeats its `cursor` in notes,
+so that a broken connection is resumed exactly there.
 """
 
 from __future__ import annotations

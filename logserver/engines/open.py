@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from logserver.decode.facts import Transform
 from logserver.engines.embedded import EmbeddedStore, Scratch
 from logserver.engines.server import ServerStore
-from logserver.facts import Transform
 from logserver.schema import Dialect, migrate
 from logserver.settings import StoreSettings
 from logserver.store import Store

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from logserver.decode import DOCUMENT_SCHEMA, Decoder, KeepDays
+from logserver.decode.facts import Transform
 from logserver.demo.fleet import FLEET, Container, containers
-from logserver.facts import Transform
 from logserver.record import LINE_SCHEMA, NAME
 from logserver.times import NS
 from milepost.units import Bytes

@@ -23,12 +23,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logserver.counts import read_histogram, span
 from logserver.engines.embedded import EmbeddedStore
-from logserver.filters import Selection, select
-from logserver.pages import read_page
+from logserver.query.filters import Selection, select
 from logserver.query_settings import QuerySettings
-from logserver.reader import Reader, RequestDeadline
+from logserver.read.counts import read_histogram, span
+from logserver.read.pages import read_page
+from logserver.read.reader import Reader, RequestDeadline
 from logserver.schema import Dialect, migrate
 from logserver.store import read
 from logserver.times import TimeRange

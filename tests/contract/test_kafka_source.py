@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from logserver.batch import BatchBuilder, Documents
 from logserver.errors import Fatal, Transient
-from logserver.kafka import KafkaSource, open_source
+from logserver.ingest.batch import BatchBuilder, Documents
+from logserver.ingest.kafka import KafkaSource, open_source
 from logserver.metrics import Metrics
 from logserver.record import TopicPartition
 from logserver.settings import KafkaSettings

@@ -18,7 +18,7 @@ from clickhouse_driver import errors as driver
 from logserver.engines.embedded import EmbeddedStore
 from logserver.engines.server import ServerStore
 from logserver.errors import Fatal, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
-from logserver.ledger import Ledger
+from logserver.ingest.ledger import Ledger
 from logserver.record import LINE_SCHEMA, MARK_SCHEMA, Span, TopicPartition
 from logserver.schema import Dialect, migrate
 from logserver.schema import steps as known_steps

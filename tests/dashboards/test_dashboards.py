@@ -16,7 +16,7 @@ from deploy import metrics as platform_metrics
 from exporter.families import FAMILIES
 from exporter.family import Kind
 from logserver import metrics as logserver_metrics
-from logserver.lines import WireLine
+from logserver.read.lines import WireLine
 from milepost.instruments import MetricDef
 from tests.dashboards.expressions import (
     DASHBOARDS,

@@ -14,11 +14,11 @@ import uvicorn
 from logserver.api.access import Gate
 from logserver.api.app import create_app
 from logserver.api.reading import Reading
+from logserver.follow.hub import Hub
 from logserver.health import health_router
-from logserver.hub import Hub
 from logserver.metrics import Metrics
 from logserver.query_settings import QuerySettings, TailSettings
-from logserver.reader import Reader
+from logserver.read.reader import Reader
 from logserver.status import Status
 from logserver.store import Store
 from logserver.webui import UiSettings, add_web_ui

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from logserver.engines.embedded import EmbeddedStore
 from logserver.query_settings import QuerySettings
-from logserver.reader import Reader
+from logserver.read.reader import Reader
 
 
 @pytest_asyncio.fixture

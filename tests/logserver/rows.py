@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from logserver.decode.origin import origin_text
 from logserver.engines.embedded import EmbeddedStore
-from logserver.origin import origin_text
 from logserver.record import LINE_SCHEMA, ORIGIN_FIELDS, POSITION_SCHEMA, Span, StoredBatch, TopicPartition
 from logserver.schema import Dialect, migrate
 from logserver.store import Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from logserver.batch import BatchBuilder, Documents, Space
 from logserver.decode import DOCUMENT_SCHEMA
+from logserver.ingest.batch import BatchBuilder, Documents, Space
 from logserver.record import Span, TopicPartition
 from milepost.units import Bytes, Seconds
 

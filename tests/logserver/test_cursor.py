@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logserver.cursor import (
+from logserver.query.cursor import (
     CursorError,
     PageCursor,
     RejectCursor,

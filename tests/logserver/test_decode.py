@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logserver.decode import DOCUMENT_SCHEMA, Decoded, Decoder, KeepDays
+from logserver.decode.origin import origin_text
+from logserver.decode.repair import REASONS
 from logserver.engines.embedded import EmbeddedStore
-from logserver.origin import origin_text
 from logserver.record import LINE_SCHEMA, ORIGIN_FIELDS, REJECT_SCHEMA
-from logserver.repair import REASONS
 from milepost.identity import model_and_predictor
 from milepost.units import Bytes
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from logserver.dedup import Dedup
 from logserver.engines.embedded import EmbeddedStore
+from logserver.ingest.dedup import Dedup
 from logserver.record import LINE_SCHEMA
 from logserver.schema import Dialect, migrate
 from logserver.store import read

@@ -14,8 +14,8 @@ import pytest
 
 from logserver.engines.embedded import EmbeddedStore
 from logserver.errors import Fatal, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected
-from logserver.lines import lines_of
 from logserver.query import LINE_COLUMNS
+from logserver.read.lines import lines_of
 from logserver.record import LINE_SCHEMA, MARK_SCHEMA, POSITION_SCHEMA, REJECT_SCHEMA
 from logserver.schema import Dialect, migrate, steps
 from logserver.store import Cancel, Limits, read

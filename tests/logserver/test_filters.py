@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logserver.filters import (
+from logserver.query import page
+from logserver.query.filters import (
     TEXT_CHARS_MAX,
     FilterError,
     parse_pattern,
@@ -15,7 +16,6 @@ from logserver.filters import (
     whole_words,
     write_literal,
 )
-from logserver.query import page
 from logserver.times import TimeRange
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=30)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from logserver.cursor import PageCursor
 from logserver.engines.embedded import EmbeddedStore
-from logserver.filters import Selection, select
 from logserver.query import LINE_COLUMNS, page
+from logserver.query.cursor import PageCursor
+from logserver.query.filters import Selection, select
 from logserver.store import read
 from logserver.times import TimeRange
 from tests.logserver.rows import BASE_NS, line_rows

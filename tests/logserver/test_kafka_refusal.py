@@ -14,8 +14,8 @@ from aiokafka.errors import (
 )
 
 from logserver.errors import Fatal
-from logserver.kafka_options import consumer_options
-from logserver.kafka_refusal import find_refusal, refusal
+from logserver.ingest.kafka_options import consumer_options
+from logserver.ingest.kafka_refusal import find_refusal, refusal
 from logserver.settings import KafkaSettings
 
 SETTINGS = KafkaSettings(

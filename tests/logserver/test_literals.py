@@ -6,7 +6,7 @@ import re2
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from logserver.literals import Requirement, requirement
+from logserver.query.literals import Requirement, requirement
 
 CHARS = "abkKsS \n{},-]:_é🙂\u212a\u017f1"
 TEXT = st.text(st.sampled_from(CHARS), max_size=12)

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logserver.engines.embedded import EmbeddedStore
-from logserver.filters import STREAM_FIELDS, FilterError, Selection, select
-from logserver.lines import values_of
-from logserver.match import Matcher, StreamNumbers, matching_rows
 from logserver.query import conditions
+from logserver.query.filters import STREAM_FIELDS, FilterError, Selection, select
+from logserver.query.match import Matcher, StreamNumbers, matching_rows
+from logserver.read.lines import values_of
 from tests.logserver.rows import line_rows
 
 NAMES = ("iris", "iris-2", "Iris", "a%b", "a_b", "a\\b", "!x", "", "wide-straße", "50*")

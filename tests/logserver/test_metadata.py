@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logserver.decode.distinct import combined
+from logserver.decode.facts import RAW, FactReader
+from logserver.decode.metadata import Metadata, Rows, read_metadata, sorted_labels
+from logserver.decode.origin import Origins
 from logserver.demo.fleet import in_any_order
-from logserver.distinct import combined
 from logserver.engines.embedded import EmbeddedStore
-from logserver.facts import RAW, FactReader
-from logserver.metadata import Metadata, Rows, read_metadata, sorted_labels
-from logserver.origin import Origins
 
 NOTHING = Metadata("", "", "", "", "", "", "{}", "")
 PATHS = (

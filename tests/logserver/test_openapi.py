@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from logserver.api import examples
-from logserver.cursor import decode_page
 from logserver.engines.embedded import EmbeddedStore
+from logserver.query.cursor import decode_page
 from logserver.times import format_ns, parse_instant
 from tests.logserver.api_server import ApiServer, api_server
 from tests.logserver.rows import line_rows

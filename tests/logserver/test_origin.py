@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logserver import distinct
-from logserver.distinct import combined, joined, mapped, paired, split
-from logserver.metadata import Metadata
-from logserver.origin import File, Origin, labels_model, origin
+from logserver.decode import distinct
+from logserver.decode.distinct import combined, joined, mapped, paired, split
+from logserver.decode.metadata import Metadata
+from logserver.decode.origin import File, Origin, labels_model, origin
 
 ID = "9f" * 32
 NO_FILE = File("", "", "", "")

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from logserver.cursor import PageCursor
 from logserver.engines.embedded import EmbeddedStore
 from logserver.errors import QueryTimeout
-from logserver.filters import Selection, select
-from logserver.lines import Line
-from logserver.pages import Page, read_page
 from logserver.query import Direction
-from logserver.reader import Reader, RequestDeadline
+from logserver.query.cursor import PageCursor
+from logserver.query.filters import Selection, select
+from logserver.query.windows import Windows
+from logserver.read.lines import Line
+from logserver.read.pages import Page, read_page
+from logserver.read.reader import Reader, RequestDeadline
 from logserver.times import EARLIEST_NS, LATEST_NS, NS, TimeRange
-from logserver.windows import Windows
 from tests.logserver.rows import BASE_NS, line_rows
 
 

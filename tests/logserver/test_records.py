@@ -15,10 +15,10 @@ from aiokafka.record.util import calc_crc32c, encode_varint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logserver.batch import Space
-from logserver.recordbatches import _Batches
-from logserver.records import CHECKED_FROM, HEADER, RawBatch, parse
-from logserver.views import view_column
+from logserver.decode.views import view_column
+from logserver.ingest.batch import Space
+from logserver.ingest.recordbatches import _Batches
+from logserver.ingest.records import CHECKED_FROM, HEADER, RawBatch, parse
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 APPEND_TIME, CONTROL = 0x08, 0x20
@@ -204,7 +204,7 @@ def test_an_unknown_codec_is_named() -> None:
 
 @pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD])
 def test_what_cannot_be_decompressed_is_given_up_at_a_bound(codec: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logserver.records._ROOM_BYTES_MAX", 2**22)
+    monkeypatch.setattr("logserver.ingest.records._ROOM_BYTES_MAX", 2**22)
     space = Space()
     with pytest.raises(CorruptRecordException, match="20 bytes cannot be decompressed"):
         ours(raw(forged(b"no compressed block ", records=1, codec=codec), 0, 1), space=space)
@@ -212,7 +212,7 @@ def test_what_cannot_be_decompressed_is_given_up_at_a_bound(codec: int, monkeypa
 
 
 def test_a_space_beyond_what_views_reach_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logserver.batch.MEMORY_BYTES_MAX", 2**21)
+    monkeypatch.setattr("logserver.ingest.batch.MEMORY_BYTES_MAX", 2**21)
     rows: list[Row] = [(0, 1000, b"key", bytes(2**21), [])]
     with pytest.raises(MemoryError, match=r"2097152 bytes \(ingest\.batch_bytes_max\)"):
         ours(raw(v2(rows)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logserver.errors import TooManyRejects
-from logserver.rejects import RejectBrake
+from logserver.ingest.rejects import RejectBrake
 
 
 def brake() -> RejectBrake:

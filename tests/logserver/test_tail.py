@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from logserver.cursor import decode_tail
 from logserver.engines.embedded import EmbeddedStore
-from logserver.filters import Selection, select
-from logserver.follower import Chunk, Dropped, Ending, Reset
-from logserver.hub import Hub, HubEnded, TooManyFollowers
+from logserver.follow.follower import Chunk, Dropped, Ending, Reset
+from logserver.follow.hub import Hub, HubEnded, TooManyFollowers
+from logserver.follow.tail import Event, Heartbeat, Tail, Unknown, follow
 from logserver.metrics import Metrics
+from logserver.query.cursor import decode_tail
+from logserver.query.filters import Selection, select
 from logserver.query_settings import TailSettings
-from logserver.reader import Reader
+from logserver.read.reader import Reader
 from logserver.record import TopicPartition
-from logserver.tail import Event, Heartbeat, Tail, Unknown, follow
 from milepost.units import Bytes, Seconds
 from tests.logserver.rows import BASE_NS, line_rows, stored_batch, write_positions
 
@@ -255,7 +255,7 @@ async def test_a_topic_made_again_is_told(hub: Hub, reader: Reader, writer: Writ
 async def test_a_cursor_from_the_future_is_said_to_be_unknown(
     hub: Hub, reader: Reader, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("logserver.tail.PATIENCE_S", 0.05)
+    monkeypatch.setattr("logserver.follow.tail.PATIENCE_S", 0.05)
     await writer.write([{}])
     await hub.ready({TopicPartition("logs", 0): 1}, 5)
     events = follow(hub, reader, Tail(Selection(), cursor={TopicPartition("logs", 0): 100}))

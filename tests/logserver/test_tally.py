@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from logserver.batch import BatchBuilder, Documents
 from logserver.decode import Decoded
-from logserver.dedup import Fresh
+from logserver.ingest.batch import BatchBuilder, Documents
+from logserver.ingest.dedup import Fresh
+from logserver.ingest.tally import Nodes, Tally, newest_by_node
 from logserver.metrics import PREFIX, TABLE, Metrics
 from logserver.record import LINE_SCHEMA, MARK_SCHEMA, REJECT_SCHEMA, TopicPartition
 from logserver.settings import IngestSettings
-from logserver.tally import Nodes, Tally, newest_by_node
 from milepost.units import Bytes, Seconds
 from tests.logserver.rows import line_rows
 

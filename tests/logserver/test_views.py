@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logserver.views import INLINE_BYTES, emptied, sizes_of, taken, view_column
+from logserver.decode.views import INLINE_BYTES, emptied, sizes_of, taken, view_column
 
 places = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40)), max_size=8)
 

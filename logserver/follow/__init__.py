@@ -1,0 +1,1 @@
+"""Lines as they arrive: the hub that all of them pass, and those who follow."""

@@ -1,0 +1,1 @@
+"""Stored lines as they are asked for: pages, counts, context, rejects."""
