@@ -7,6 +7,7 @@ engines; values reach it only as `{name:Type}` parameters. Tables and columns ar
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from logserver.errors import QueryCancelled
+
 Params = Mapping[str, object]
 NO_PARAMS: Params = {}
+LOOK_AGAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +44,41 @@ UNLIMITED = Limits(time_s=0)
 
 
 class Cancel:
-    """Cancels one running select from another thread; cancelling early, late or twice is harmless."""
+    """Cancels one select from another thread; cancelling early, late or twice is harmless."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ended = threading.Event()
         self._cancelled = False
-        self._action: Callable[[], None] | None = None
+        self._kill: Callable[[], bool] | None = None
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._cancelled
+    @contextlib.contextmanager
+    def over(self, kill: Callable[[], bool]) -> Iterator[None]:
+        """Run the select inside; `kill` ends it and says whether it was found. Raises QueryCancelled.
 
-    def attach(self, action: Callable[[], None] | None) -> None:
-        """Set what stops the running query (None when it has ended); runs it at once if already cancelled.
-
-        When this returns, an action set before has finished or will never run: it cannot hit a later query.
+        When this is left, `kill` has returned or will never be called: it cannot hit a later query.
         """
         with self._lock:
-            self._action = action
-            if self._cancelled and action is not None:
-                action()
+            self._raise_if_cancelled()
+            self._kill = kill
+        try:
+            yield
+            self._raise_if_cancelled()
+        finally:
+            self._ended.set()
+            with self._lock:
+                self._kill = None
 
     def cancel(self) -> None:
-        """Stop the query: its iterator raises QueryCancelled."""
+        """Stop the select; one that the store does not know yet is looked for until it does, or has ended."""
         with self._lock:
             self._cancelled = True
-            if self._action is not None:
-                self._action()
+            while self._kill is not None and not self._ended.is_set() and not self._kill():
+                self._ended.wait(LOOK_AGAIN_S)
+
+    def _raise_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise QueryCancelled("the caller cancelled the query")
 
 
 class Store(Protocol):
@@ -75,11 +86,10 @@ class Store(Protocol):
 
     def select(
         self, sql: str, params: Params = NO_PARAMS, *, limits: Limits = UNLIMITED, cancel: Cancel | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the result in batches as the engine makes them; LowCardinality columns arrive as dictionaries.
+    ) -> pa.Table:
+        """Return the whole result; LowCardinality columns are dictionaries, one for the whole column.
 
-        Closing the iterator early ends the query. Raises QueryTimeout, QueryTooLarge, QueryCancelled, Rejected,
-        Transient.
+        Raises QueryTimeout, QueryTooLarge, QueryCancelled, Rejected, Transient.
         """
         ...
 
@@ -98,4 +108,5 @@ class Store(Protocol):
 
 def read(store: Store, sql: str, params: Params = NO_PARAMS, *, limits: Limits = UNLIMITED) -> list[dict[str, object]]:
     """Return the rows of a small result as dicts (column name -> Python value)."""
-    return [row for batch in store.select(sql, params, limits=limits) for row in batch.to_pylist()]
+    rows: list[dict[str, object]] = store.select(sql, params, limits=limits).to_pylist()
+    return rows

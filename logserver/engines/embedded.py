@@ -3,9 +3,8 @@
 Facts this file rests on (chdb 4.4, measured): several sessions of one path share one engine, each runs one query at a
 time and releases the GIL, so a small pool of sessions serves all threads; `Python(name)` in SQL reads the Arrow table
 that the local variable `name` of the calling Python frame holds, without a copy; query parameters are read as
-TabSeparated text, so their values are escaped like a TSV field; a streaming result cannot be cancelled while a thread
-waits in it, so a query is ended by KILL QUERY from a session of its own, found by its `log_comment` (a query id cannot
-be chosen).
+TabSeparated text, so their values are escaped like a TSV field; a query is ended by KILL QUERY from a session of its
+own, found by its `log_comment` (a query id cannot be chosen).
 
 One directory belongs to one process, kept by a file lock: this is what keeps a zombie from writing.
 """
@@ -20,7 +19,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 from chdb.session import Session
@@ -57,24 +56,14 @@ class EmbeddedStore:
 
     def select(
         self, sql: str, params: Params = NO_PARAMS, *, limits: Limits = UNLIMITED, cancel: Cancel | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> pa.Table:
         """See Store.select."""
         tag = uuid.uuid4().hex if cancel is not None else ""
         settings = limit_settings(limits) | {"log_comment": tag}
         statement = f"{sql} SETTINGS {ARROW_SETTINGS}, {', '.join(map(_setting, settings.items()))}"
-        with self._session() as session, _translated():
-            if cancel is not None:
-                cancel.attach(lambda: self._kill(tag))
-            result = session.send_query(statement, "ArrowStream", params=_texts(params))
-            try:
-                while (cancel is None or not cancel.cancelled) and (chunk := result.fetch()) is not None:
-                    yield from pa.ipc.open_stream(pa.py_buffer(chunk.bytes()))
-            finally:
-                if cancel is not None:
-                    cancel.attach(None)
-                result.cancel()
-            if cancel is not None and cancel.cancelled:
-                raise QueryCancelled("the caller cancelled the query")
+        stoppable = cancel.over(lambda: self._kill(tag)) if cancel is not None else contextlib.nullcontext()
+        with self._session() as session, _translated(), stoppable:
+            return _table(session.query(statement, "ArrowStream", params=_texts(params))).unify_dictionaries()
 
     def insert(self, table: str, rows: pa.Table, *, token: str = "", query_id: str = "") -> None:
         """See Store.insert; `query_id` is of no use in one process."""
@@ -90,8 +79,7 @@ class EmbeddedStore:
         """Return the result of a SELECT over `Python(rows)`, in the order of the rows."""
         statement = f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}"
         with self._session() as session, _translated():
-            result = session.query(statement, "ArrowStream")
-            return pa.ipc.open_stream(pa.py_buffer(result.bytes())).read_all()
+            return _table(session.query(statement, "ArrowStream"))
 
     def execute(self, sql: str, params: Params = NO_PARAMS) -> None:
         """See Store.execute."""
@@ -104,13 +92,14 @@ class EmbeddedStore:
             session.close()
         self._lock_file.close()
 
-    def _kill(self, tag: str) -> None:
+    def _kill(self, tag: str) -> bool:
         """End the query with this comment; on a session of its own, since the pool may be all in use."""
         with self._killing:
-            self._killer.query(f"KILL QUERY WHERE Settings['log_comment'] = '{tag}' ASYNC", "Null")
+            found = self._killer.query(f"KILL QUERY WHERE Settings['log_comment'] = '{tag}' ASYNC", "TSV")
+            return bool(found.bytes())
 
     def _renewed(self, session: Session) -> Session:
-        """Replace a session whose query did not end by itself: its next one could quietly return nothing (measured)."""
+        """Replace a session whose query failed: what it had written stands in front of its next result (measured)."""
         session.close()
         fresh = Session(self._address)
         self._sessions[self._sessions.index(session)] = fresh
@@ -136,14 +125,17 @@ class Scratch:
     def transform(self, sql: str, rows: pa.Table) -> pa.Table:
         """As EmbeddedStore.transform; one at a time."""
         with self._busy, _translated():
-            result = self._session.query(
-                f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}", "ArrowStream"
-            )
-            return pa.ipc.open_stream(pa.py_buffer(result.bytes())).read_all()
+            statement = f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}"
+            return _table(self._session.query(statement, "ArrowStream"))
 
     def close(self) -> None:
         """End the engine."""
         self._session.close()
+
+
+def _table(result: Any) -> pa.Table:
+    """Return the rows of a result in the format ArrowStream."""
+    return pa.ipc.open_stream(pa.py_buffer(result.bytes())).read_all()
 
 
 def _lock(directory: Path) -> IO[str]:

@@ -50,22 +50,13 @@ class ServerStore:
 
     def select(
         self, sql: str, params: Params = NO_PARAMS, *, limits: Limits = UNLIMITED, cancel: Cancel | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> pa.Table:
         """See Store.select."""
         query_id = f"milepost-read:{uuid.uuid4().hex}"
-        with self._client() as client, _translated():
-            if cancel is not None:
-                cancel.attach(lambda: self._kill(query_id))
-            try:
-                if cancel is None or not cancel.cancelled:
-                    reader, columns = self._open(client, sql, params, query_id, limits)
-                    for batch in reader:
-                        yield _restored(batch, columns)
-            finally:
-                if cancel is not None:
-                    cancel.attach(None)
-            if cancel is not None and cancel.cancelled:
-                raise QueryCancelled("the caller cancelled the query")
+        stoppable = cancel.over(lambda: self._kill(query_id)) if cancel is not None else contextlib.nullcontext()
+        with self._client() as client, _translated(), stoppable:
+            reader, columns = self._open(client, sql, params, query_id, limits)
+            return _restored(reader.read_all(), columns).unify_dictionaries()
 
     def insert(self, table: str, rows: pa.Table, *, token: str = "", query_id: str = "") -> None:
         """See Store.insert."""
@@ -111,11 +102,11 @@ class ServerStore:
             reader = client.query_arrow_stream(_as_integers(sql, columns), **options)
         return reader, columns
 
-    def _kill(self, query_id: str) -> None:
+    def _kill(self, query_id: str) -> bool:
         """End a read; on a connection of its own, since the pool may be all in use."""
         client = Client(**self._options)
         try:
-            client.execute("KILL QUERY WHERE query_id = {id:String} ASYNC", {"id": query_id})
+            return bool(client.execute("KILL QUERY WHERE query_id = {id:String} ASYNC", {"id": query_id}))
         finally:
             client.disconnect()
 
@@ -179,19 +170,19 @@ def _wire(name: str, kind: str) -> str:
     return f"{_TO_INTEGER[found[1]]}({quoted}) AS {quoted}" if found else quoted
 
 
-def _restored(batch: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
+def _restored(rows: pa.Table, columns: Columns) -> pa.Table:
     arrays = []
-    for array, (_, kind) in zip(batch.columns, columns, strict=True):
+    for array, (_, kind) in zip(rows.columns, columns, strict=True):
         if found := _DATETIME64.match(kind):
             arrays.append(array.cast(pa.timestamp(_UNITS[found[1]], "UTC")))
         elif kind == "LowCardinality(String)":
             arrays.append(array.cast(pa.string()).dictionary_encode().cast(NAME))
         else:
             arrays.append(_as_text(array))
-    return pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in columns])
+    return pa.Table.from_arrays(arrays, names=[name for name, _ in columns])
 
 
-def _as_text(array: pa.Array) -> pa.Array:
+def _as_text(array: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return text as Arrow strings, also inside lists; bytes that are no text stay bytes."""
     if pa.types.is_binary(array.type):
         target = pa.string()

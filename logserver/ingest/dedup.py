@@ -122,8 +122,8 @@ class Dedup:
         marks: dict[int, int] = {}
         for start in range(0, len(files), _LOOKUP_ROWS_MAX):
             sql = "SELECT file_id, max(mark) AS mark FROM files WHERE file_id IN {ids:Array(UInt64)} GROUP BY file_id"
-            for rows in self._store.select(sql, {"ids": list(files[start : start + _LOOKUP_ROWS_MAX])}):
-                marks.update(zip(rows["file_id"].to_pylist(), rows["mark"].to_pylist(), strict=True))
+            rows = self._store.select(sql, {"ids": list(files[start : start + _LOOKUP_ROWS_MAX])})
+            marks.update(zip(rows["file_id"].to_pylist(), rows["mark"].to_pylist(), strict=True))
         return marks
 
     def _remembered(self, identities: Identities) -> Mask:
@@ -137,13 +137,13 @@ class Dedup:
     def _found(self, lines: pa.Table, identities: Identities, suspects: Mask) -> pa.Table:
         """Return the rows of the store that may be suspect lines, asking by namespace, pod, container and time."""
         rows = np.flatnonzero(suspects)
-        found: list[pa.RecordBatch] = []
+        found = []
         for start in range(0, len(rows), _LOOKUP_ROWS_MAX):
             some = rows[start : start + _LOOKUP_ROWS_MAX]
-            found.extend(self._lookup(lines.take(pa.array(some)), identities[some]))
-        return pa.Table.from_batches(found) if found else _NOTHING_FOUND
+            found.append(self._lookup(lines.take(pa.array(some)), identities[some]))
+        return pa.concat_tables(found) if found else _NOTHING_FOUND
 
-    def _lookup(self, lines: pa.Table, identities: Identities) -> Iterator[pa.RecordBatch]:
+    def _lookup(self, lines: pa.Table, identities: Identities) -> pa.Table:
         names = {name: [text or "" for text in lines[name].unique().to_pylist()] for name in _LOOKUP_NAMES}
         params: dict[str, object] = {f"{name}s": values for name, values in names.items()}
         params["files"] = [int(file) for file in np.unique(identities["file"])]

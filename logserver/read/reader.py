@@ -137,16 +137,12 @@ class Reader:
 
     def _select(self, sql: str, params: Params, limits: Limits, cancel: Cancel) -> pa.Table:
         try:
-            batches = list(self._store.select(sql, params, limits=limits, cancel=cancel))
+            return self._store.select(sql, params, limits=limits, cancel=cancel)
         except QueryTimeout as error:
             raise QueryTimeout(_TOO_LONG.format(format_duration(self.settings.time_max))) from error
         except QueryTooLarge as error:
             memory = format_size(self.settings.memory_max)
             raise QueryTooLarge(_TOO_LARGE.format(memory, self.settings.rows_max)) from error
-        if not batches:
-            return pa.table({})
-        # The engine makes a new dictionary per batch; one schema with unified ones is what readers expect.
-        return pa.Table.from_batches(batches).unify_dictionaries()
 
     async def close(self) -> None:
         """End the pool's threads once their queries have ended."""

@@ -90,8 +90,7 @@ def test_a_line_comes_back_as_it_was_stored(store: Store) -> None:
     lines = lines.set_column(LINE_SCHEMA.names.index("message"), "message", text)
     store.insert("lines", lines)
     names = ", ".join(LINE_SCHEMA.names)
-    (batch,) = store.select(f"SELECT {names} FROM lines ORDER BY ts LIMIT 10")  # noqa: S608 (names of ours)
-    back = pa.table(batch)
+    back = store.select(f"SELECT {names} FROM lines ORDER BY ts LIMIT 10")  # noqa: S608 (names of ours)
     assert back["ts"].cast(pa.int64()).to_pylist() == [1_772_615_727_123_456_789]
     assert pa.types.is_dictionary(back["pod"].type)
     assert back.drop_columns(["ts"]).to_pylist() == lines.drop_columns(["ts"]).to_pylist()
@@ -133,22 +132,22 @@ def test_a_repeated_insert_over_two_days_stores_each_line_once(store: Store) -> 
 
 def test_a_query_past_its_time_limit_says_so(store: Store) -> None:
     with pytest.raises(QueryTimeout):
-        list(store.select("SELECT sum(sipHash64(number)) AS s FROM numbers(1000000000000)", limits=Limits(time_s=0.2)))
+        store.select("SELECT sum(sipHash64(number)) AS s FROM numbers(1000000000000)", limits=Limits(time_s=0.2))
 
 
 def test_a_result_past_its_row_limit_says_so(store: Store) -> None:
     with pytest.raises(QueryTooLarge):
-        list(store.select("SELECT number FROM numbers(1000000)", limits=Limits(rows=10)))
+        store.select("SELECT number FROM numbers(1000000)", limits=Limits(rows=10))
 
 
 def test_a_small_query_is_kept_to_one_thread(store: Store) -> None:
-    [batch] = store.select("SELECT toUInt64(getSetting('max_threads')) AS threads", limits=Limits(small=True))
-    assert batch.to_pylist() == [{"threads": 1}]
+    sql = "SELECT toUInt64(getSetting('max_threads')) AS threads"
+    assert read(store, sql, limits=Limits(small=True)) == [{"threads": 1}]
 
 
 def test_wrong_sql_is_the_callers_fault(store: Store) -> None:
     with pytest.raises(Rejected, match="no_such_table"):
-        list(store.select("SELECT 1 FROM no_such_table"))
+        store.select("SELECT 1 FROM no_such_table")
 
 
 def test_a_running_query_can_be_cancelled(store: Store) -> None:
@@ -156,17 +155,30 @@ def test_a_running_query_can_be_cancelled(store: Store) -> None:
     threading.Timer(0.3, cancel.cancel).start()
     began = time.monotonic()
     with pytest.raises(QueryCancelled):
-        list(store.select("SELECT sum(sipHash64(number)) AS s FROM numbers(1000000000000)", cancel=cancel))
+        store.select("SELECT sum(sipHash64(number)) AS s FROM numbers(1000000000000)", cancel=cancel)
     assert time.monotonic() - began < 20
     assert read(store, "SELECT 1 AS one") == [{"one": 1}]
 
 
-def test_leaving_a_result_early_frees_its_connection(store: Store) -> None:
-    for _ in range(5):
-        rows = iter(store.select("SELECT number FROM numbers(10000000)"))
-        next(rows)
-        rows.close()  # type: ignore[attr-defined] # a generator
+def test_a_query_that_was_cancelled_before_it_began_does_not_begin(store: Store) -> None:
+    cancel = Cancel()
+    cancel.cancel()
+    with pytest.raises(QueryCancelled):
+        store.select("SELECT sum(sipHash64(number)) AS s FROM numbers(1000000000000)", cancel=cancel)
     assert read(store, "SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_query_that_fails_half_way_leaves_nothing_for_the_next_one(store: Store) -> None:
+    for _ in range(3):
+        with pytest.raises(Rejected, match="enough"):
+            store.select("SELECT number, throwIf(number = 400000, 'enough') AS x FROM numbers(1000000)")
+        assert read(store, "SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_column_of_names_has_one_dictionary_however_long_it_is(store: Store) -> None:
+    rows = store.select("SELECT toLowCardinality(toString(number % 3)) AS name FROM numbers(200000)")
+    assert rows.num_rows == 200_000
+    assert len({str(chunk.dictionary.to_pylist()) for chunk in rows["name"].chunks}) == 1
 
 
 def test_positions_follow_the_newest_owner(store: Store) -> None:
@@ -216,9 +228,9 @@ def test_with_replicated_tables_an_owner_first_catches_up_with_the_other_replica
         def execute(self, sql: str, params: Params = NO_PARAMS) -> None:
             said.append(sql.split(" (", maxsplit=1)[0])
 
-        def select(self, sql: str, params: Params = NO_PARAMS, **_: object) -> Iterator[pa.RecordBatch]:
+        def select(self, sql: str, params: Params = NO_PARAMS, **_: object) -> pa.Table:
             said.append("SELECT … FROM positions" if "FROM positions" in sql else "SELECT … FROM owners")
-            return iter(())
+            return pa.table({})
 
     ledger = Ledger(cast(Store, Listener()), shared=True, cluster="", now=lambda: NOW, replicated=True)
     ledger.register([TopicPartition("logs", 0)])

@@ -83,7 +83,7 @@ def selections(draw: st.DrawFn) -> Selection:
 def sql_rows(store: EmbeddedStore, selection: Selection) -> list[object]:
     statement = conditions(selection)
     sql = f"SELECT offset FROM lines {statement.where} ORDER BY offset"  # noqa: S608
-    return [value for batch in store.select(sql, statement.params) for value in values_of(batch.column("offset"))]
+    return list(values_of(store.select(sql, statement.params).column("offset")))
 
 
 @pytest.mark.slow
