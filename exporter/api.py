@@ -16,8 +16,8 @@ from fastapi import FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
-from exporter.pods import PodEntry
-from exporter.render import compressed
+from exporter.cluster.pods import PodEntry
+from exporter.page.render import compressed
 from exporter.serving import Exporter
 from exporter.settings import ScrapeSettings
 from exporter.views import Answer, answer, model_keys, model_views, pod_view

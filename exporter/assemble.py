@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.cluster import Cluster
+from exporter.cluster.podindex import PodIndex
 from exporter.collector import Collection
-from exporter.observations import ContainerUsage, ControllerTraffic, FrontReading, GpuUsage, Observation
-from exporter.observed import ServiceKey, add_controller, add_gpu, add_usage, backends
-from exporter.podindex import PodIndex
-from exporter.samples import Samples
+from exporter.history.observed import ServiceKey, add_controller, add_gpu, add_usage, backends
+from exporter.page.observations import ContainerUsage, ControllerTraffic, FrontReading, GpuUsage, Observation
+from exporter.page.samples import Samples
 
 
 def assemble(collection: Collection, pods: PodIndex, cluster: Cluster | None) -> Samples:

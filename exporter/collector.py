@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.observations import ContainerUsage, Observation
+from exporter.page.observations import ContainerUsage, Observation
+from exporter.page.samples import STARTING, Source, SourceResult
 from exporter.rates import CpuRates
-from exporter.samples import STARTING, Source, SourceResult
 
 log = logging.getLogger(__name__)
 

@@ -9,29 +9,29 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from exporter.cluster import Cluster
+from exporter.cluster.modellines import add_model_lines
+from exporter.cluster.nodelines import add_node_lines
+from exporter.cluster.podindex import PodIndex
+from exporter.cluster.targets import INGRESS_SOURCE, PageTarget
 from exporter.collector import Collection, Collector
-from exporter.family import Scope
-from exporter.fetch import Fetcher
 from exporter.gpu.nvml import Nvml
-from exporter.gpu.pages import DcgmSource, GpuManagerSource
 from exporter.gpu.process import ProcessOwners
 from exporter.gpu.source import NvmlSource, View
-from exporter.kubelet import KubeletAccess, KubeletSource
-from exporter.metricsapi import MetricsApiSource
-from exporter.modellines import add_model_lines
-from exporter.modelpages import ModelPagesSource
-from exporter.nodelines import add_node_lines
-from exporter.pages import IngressPagesSource, PageBounds
-from exporter.peers import NodeExportersSource
-from exporter.podindex import PodIndex
-from exporter.render import SeriesBound
-from exporter.ring import Ring
-from exporter.samples import Samples, Source
+from exporter.history.ring import Ring
+from exporter.page.family import Scope
+from exporter.page.render import SeriesBound
+from exporter.page.samples import Samples, Source
+from exporter.page.sink import Subject
+from exporter.read.fetch import Fetcher
+from exporter.read.gpupages import DcgmSource, GpuManagerSource
+from exporter.read.kubelet import KubeletAccess, KubeletSource
+from exporter.read.metricsapi import MetricsApiSource
+from exporter.read.modelpages import ModelPagesSource
+from exporter.read.pages import IngressPagesSource, PageBounds
+from exporter.read.peers import NodeExportersSource
+from exporter.read.watching import KubernetesSource, Resource
 from exporter.serving import Exporter, process_registry
 from exporter.settings import KubeletSettings, PagesSettings, Settings, node_name, shard_of
-from exporter.sink import Subject
-from exporter.targets import INGRESS_SOURCE, PageTarget
-from exporter.watching import KubernetesSource, Resource
 from milepost.identity import Identity
 from milepost.kube import KubeClient
 from milepost.settings import SettingsError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter import families as fam
 from exporter.collector import Collection, CollectorCounters
-from exporter.ring import Ring
-from exporter.samples import Samples
-from exporter.sink import EXPORTER
-from exporter.watching import KubernetesSource
+from exporter.history.ring import Ring
+from exporter.page import families as fam
+from exporter.page.samples import Samples
+from exporter.page.sink import EXPORTER
+from exporter.read.watching import KubernetesSource
 from milepost import __version__
 
 
@@ -21,7 +21,7 @@ def own_samples(
     *,
     mode: str,
 ) -> Samples:
-    """Return the families about the exporter; `exporter.render` adds the counts of series."""
+    """Return the families about the exporter; `exporter.page.render` adds the counts of series."""
     out = Samples()
     out.add(fam.BUILD_INFO, EXPORTER, 1, __version__, mode)
     out.add(fam.SCRAPES_SHARED, EXPORTER, counters.shared)

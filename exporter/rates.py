@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exporter.observations import ContainerUsage
+from exporter.page.observations import ContainerUsage
 
 
 @dataclass(frozen=True, slots=True)

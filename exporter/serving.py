@@ -10,13 +10,13 @@ from prometheus_client.exposition import choose_encoder
 
 from exporter.assemble import assemble
 from exporter.cluster import Cluster
+from exporter.cluster.podindex import PodIndex
 from exporter.collector import Collector
-from exporter.modelpages import ModelPagesSource
+from exporter.history.ring import Ring
 from exporter.own import own_samples
-from exporter.podindex import PodIndex
-from exporter.render import SeriesBound, page
-from exporter.ring import Ring
-from exporter.watching import KubernetesSource
+from exporter.page.render import SeriesBound, page
+from exporter.read.modelpages import ModelPagesSource
+from exporter.read.watching import KubernetesSource
 
 OPENMETRICS = "application/openmetrics-text"
 _OPENMETRICS_END = "# EOF\n"

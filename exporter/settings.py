@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.podindex import Shard
+from exporter.cluster.podindex import Shard
 from milepost.auth import AuthSettings
 from milepost.kube import KubeSettings
 from milepost.settings import SettingsError, setting

@@ -14,9 +14,9 @@ from math import isnan
 import msgspec
 
 from exporter.cluster import Cluster, PredictorState
-from exporter.podindex import Shard
-from exporter.pods import ContainerEntry, PodEntry
-from exporter.ring import POD_FIELDS, Ring
+from exporter.cluster.podindex import Shard
+from exporter.cluster.pods import ContainerEntry, PodEntry
+from exporter.history.ring import POD_FIELDS, Ring
 from exporter.sources.discovery import ENGINE_CONTAINER
 
 Series = Mapping[str, Sequence[float | None]]

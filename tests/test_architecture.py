@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = (ROOT / "docs/architecture.md").read_text().split("\n## ")
-CHAPTERS = {"logserver": "The log-server", "deploy": "The platform"}
+CHAPTERS = {"logserver": "The log-server", "exporter": "The exporter", "deploy": "The platform"}
 
 
 @pytest.mark.parametrize("program", sorted(CHAPTERS))

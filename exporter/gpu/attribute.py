@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from exporter.gpu.account import CardSeconds
 from exporter.gpu.card import CardReading
 from exporter.gpu.cgroup import Owner
-from exporter.observations import GpuUsage
-from exporter.samples import Containers
-from exporter.sink import Subject
+from exporter.page.observations import GpuUsage
+from exporter.page.samples import Containers
+from exporter.page.sink import Subject
 from milepost.identity import Identity
 
 SOURCE = "nvml"

@@ -17,15 +17,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter import families as fam
 from exporter.gpu.account import CardSeconds
 from exporter.gpu.attribute import SOURCE, Unattributed, attribute
 from exporter.gpu.card import Card
 from exporter.gpu.nvml import NvmlError, Reading
 from exporter.gpu.process import ProcessOwners
-from exporter.observations import GpuUsage
-from exporter.samples import Containers, Samples, SourceResult
-from exporter.sink import Subject
+from exporter.page import families as fam
+from exporter.page.observations import GpuUsage
+from exporter.page.samples import Containers, Samples, SourceResult
+from exporter.page.sink import Subject
 
 ABSENT = ("no_library", "no_driver")
 """The reasons of NvmlError on a node without a driver."""

@@ -15,16 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.families import (
+from exporter.page.families import (
     GPU_CARD_ENERGY,
     GPU_CARD_MEMORY_USED,
     GPU_CARD_POWER,
     GPU_CARD_TEMPERATURE,
     GPU_CARD_UTILISATION,
 )
-from exporter.family import Family
-from exporter.observations import GpuUsage
-from exporter.samples import Containers
+from exporter.page.family import Family
+from exporter.page.observations import GpuUsage
+from exporter.page.samples import Containers
 from exporter.sources.series import Families, Series
 
 SOURCE = "dcgm"

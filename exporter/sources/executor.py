@@ -16,8 +16,8 @@ Quirks, all of Seldon Core v1.17 `executor/api/metric/` and `executor/api/rest/c
 
 from __future__ import annotations
 
-from exporter.codes import code_class
-from exporter.observations import Traffic
+from exporter.page.codes import code_class
+from exporter.page.observations import Traffic
 from exporter.sources.series import Families, Series, counts_by, grouped, histogram
 
 SERVER = "seldon_api_executor_server_requests_seconds"

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import msgspec
 
 from exporter.gpu.card import Card, by_bus_id, by_index
-from exporter.observations import GpuUsage
-from exporter.samples import Containers
-from exporter.scan import PageError
-from exporter.sink import Subject
+from exporter.page.observations import GpuUsage
+from exporter.page.samples import Containers
+from exporter.page.scan import PageError
+from exporter.page.sink import Subject
 from exporter.sources.series import Families
 
 SOURCE = "gpumanager"

@@ -10,7 +10,7 @@ nothing on the page tells.
 
 from __future__ import annotations
 
-from exporter.observations import Traffic
+from exporter.page.observations import Traffic
 from exporter.sources.series import Families, grouped, histogram
 
 FAMILIES = Families("request_predict_seconds")

@@ -13,7 +13,7 @@ gives the text `None`. The summary has no quantiles, and its count includes fail
 
 from __future__ import annotations
 
-from exporter.observations import Traffic
+from exporter.page.observations import Traffic
 from exporter.sources.series import Families, Series, grouped, of_family, total
 
 SUCCESS = "model_infer_request_success"

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.codes import code_class
-from exporter.observations import IngressTraffic
-from exporter.sink import Histogram
+from exporter.page.codes import code_class
+from exporter.page.observations import IngressTraffic
+from exporter.page.sink import Histogram
 from exporter.sources.series import Families, Series, counts_by, grouped, histogram, of_family
 
 REQUESTS = "nginx_ingress_controller_requests"

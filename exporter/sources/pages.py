@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from exporter.observations import Traffic
+from exporter.page.observations import Traffic
 from exporter.sources import executor, kserve, mlserver, tfserving, torchserve, triton
 from exporter.sources.discovery import image_version
 

@@ -1,10 +1,11 @@
 """Gathers the series of a few families from a page, histograms put together.
 
-`exporter/scan.py` yields samples; a model server's page is mostly histograms, whose samples belong together and differ
-by `le` alone. Only lines that begin with the families' common prefix are looked at. The first line of a series goes
-through a compiled pattern; with `le` cut out of the label text what remains is the key of the series, so that labels
-are decoded once per series and not once per bucket. The next buckets, the sum and the count begin with bytes that are
-known from then on (`_Run`), so all they cost is a comparison and a number: a quarter of what the pattern takes.
+`exporter/page/scan.py` yields samples; a model server's page is mostly histograms, whose samples belong together and
+differ by `le` alone. Only lines that begin with the families' common prefix are looked at. The first line of a series
+goes through a compiled pattern; with `le` cut out of the label text what remains is the key of the series, so that
+labels are decoded once per series and not once per bucket. The next buckets, the sum and the count begin with bytes
+that are known from then on (`_Run`), so all they cost is a comparison and a number: a quarter of what the pattern
+takes.
 
 Rules:
 - Every quantifier of the pattern is possessive: no input can make it backtrack, the time is linear in the page.
@@ -28,8 +29,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from exporter.scan import PageError, parse_labels
-from exporter.sink import Histogram
+from exporter.page.scan import PageError, parse_labels
+from exporter.page.sink import Histogram
 
 Key = TypeVar("Key")
 

@@ -15,8 +15,8 @@ Quirks:
 
 from __future__ import annotations
 
-from exporter.codes import code_class
-from exporter.observations import Traffic
+from exporter.page.codes import code_class
+from exporter.page.observations import Traffic
 from exporter.sources.series import Families, counts_by, grouped, histogram, of_family
 
 REQUESTS = ":tensorflow:serving:request_count"

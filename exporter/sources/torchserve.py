@@ -7,7 +7,7 @@ health checks too, so how a model's requests ended is unknown: `other`. The labe
 
 from __future__ import annotations
 
-from exporter.observations import Traffic
+from exporter.page.observations import Traffic
 from exporter.sources.series import Families, Series, grouped, of_family, total
 
 REQUESTS = "ts_inference_requests"

@@ -10,7 +10,7 @@ and it counts as the server's. A model of an ensemble is counted with the ensemb
 
 from __future__ import annotations
 
-from exporter.observations import Traffic
+from exporter.page.observations import Traffic
 from exporter.sources.series import Families, Series, grouped, of_family, total
 
 SUCCESS = "nv_inference_request_success"

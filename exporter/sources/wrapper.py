@@ -17,9 +17,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from exporter.families import UNIT_CUSTOM, UNIT_CUSTOM_SECONDS, UNIT_CUSTOM_VALUE, UNIT_FEEDBACK, UNIT_FEEDBACK_REWARD
-from exporter.scan import PageError
-from exporter.sink import Sink, Subject
+from exporter.page.families import (
+    UNIT_CUSTOM,
+    UNIT_CUSTOM_SECONDS,
+    UNIT_CUSTOM_VALUE,
+    UNIT_FEEDBACK,
+    UNIT_FEEDBACK_REWARD,
+)
+from exporter.page.scan import PageError
+from exporter.page.sink import Sink, Subject
 from exporter.sources.series import Families, Series, grouped, total
 
 FEEDBACK = "seldon_api_model_feedback"

@@ -21,15 +21,15 @@ import msgspec
 from aiohttp import web
 
 from exporter.api import create_app
+from exporter.cluster.podindex import PodIndex
 from exporter.collector import Collection, Collector
-from exporter.fetch import Fetcher
-from exporter.kubelet import CADVISOR_PATH, RESOURCE_PATH, KubeletAccess, KubeletSource
-from exporter.podindex import PodIndex
-from exporter.render import SeriesBound
-from exporter.ring import Ring
+from exporter.history.ring import Ring
+from exporter.page.render import SeriesBound
+from exporter.read.fetch import Fetcher
+from exporter.read.kubelet import CADVISOR_PATH, RESOURCE_PATH, KubeletAccess, KubeletSource
+from exporter.read.watching import KubernetesSource
 from exporter.serving import Exporter, process_registry
 from exporter.settings import ScrapeSettings
-from exporter.watching import KubernetesSource
 from milepost.auth import AllowAll
 from milepost.kube import KubeClient
 from tests.exporter.workload import ENGINE, running, seldon_pod

@@ -13,8 +13,8 @@ import yaml
 
 from dashboards.generate import render, stale
 from deploy import metrics as platform_metrics
-from exporter.families import FAMILIES
-from exporter.family import Kind
+from exporter.page.families import FAMILIES
+from exporter.page.family import Kind
 from logserver import metrics as logserver_metrics
 from logserver.read.lines import WireLine
 from milepost.instruments import MetricDef

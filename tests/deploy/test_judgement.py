@@ -24,7 +24,7 @@ from deploy.record.journal import Deed
 from deploy.rollout import canary
 from deploy.rollout.judge import Verdict, judge
 from deploy.spec import ModelSpec
-from exporter.families import AT_MODEL
+from exporter.page.families import AT_MODEL
 from exporter.views import Answer, ModelView, PredictorView, WindowView
 from milepost.settings import SettingsError
 from tests.parts.prometheus import Prometheus

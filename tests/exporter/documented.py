@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from exporter.families import FAMILIES
-from exporter.family import Family, Mode, Scope
+from exporter.page.families import FAMILIES
+from exporter.page.family import Family, Mode, Scope
 from exporter.settings import GROUPS
 from milepost.settings import table
 

@@ -13,21 +13,28 @@ import msgspec
 
 from exporter.assemble import assemble
 from exporter.cluster import Cluster
+from exporter.cluster.modellines import add_model_lines
+from exporter.cluster.nodelines import add_node_lines
+from exporter.cluster.podindex import PodIndex
 from exporter.collector import Collection
-from exporter.family import Scope
-from exporter.kubelet import read_cadvisor_page, read_resource_page
-from exporter.metricsapi import read_pod_metrics
-from exporter.modellines import add_model_lines
-from exporter.nodelines import add_node_lines
-from exporter.observations import ContainerUsage, ControllerTraffic, FrontReading, GpuUsage, ModelTraffic, Observation
-from exporter.observed import add_model
-from exporter.podindex import PodIndex
-from exporter.render import SeriesBound, page
-from exporter.samples import Samples, SourceResult
-from exporter.sink import Subject
+from exporter.history.observed import add_model
+from exporter.history.traffic import front_counts
+from exporter.page.family import Scope
+from exporter.page.observations import (
+    ContainerUsage,
+    ControllerTraffic,
+    FrontReading,
+    GpuUsage,
+    ModelTraffic,
+    Observation,
+)
+from exporter.page.render import SeriesBound, page
+from exporter.page.samples import Samples, SourceResult
+from exporter.page.sink import Subject
+from exporter.read.kubelet import read_cadvisor_page, read_resource_page
+from exporter.read.metricsapi import read_pod_metrics
 from exporter.sources import nginx
 from exporter.sources.pages import read
-from exporter.traffic import front_counts
 from milepost.identity import Identity
 from tests.exporter.workload import ENGINE, Object, ingress, running, seldon_deployment, seldon_pod, service
 

@@ -14,15 +14,15 @@ import yaml
 
 from exporter.api import accepts_gzip, collection_timeout, create_app, cut
 from exporter.collector import Collection, Collector
-from exporter.observations import ContainerUsage, GpuUsage
-from exporter.render import SeriesBound
-from exporter.ring import POD_FIELDS, Ring
-from exporter.samples import SourceResult
+from exporter.history.ring import POD_FIELDS, Ring
+from exporter.page.observations import ContainerUsage, GpuUsage
+from exporter.page.render import SeriesBound
+from exporter.page.samples import SourceResult
+from exporter.page.sink import Subject
+from exporter.read.watching import KubernetesSource, Resource
 from exporter.serving import Exporter, process_registry
 from exporter.settings import ScrapeSettings
-from exporter.sink import Subject
 from exporter.views import summed
-from exporter.watching import KubernetesSource, Resource
 from milepost.auth import Caller, Unauthenticated
 from milepost.kube import KubeClient
 from milepost.units import Seconds

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import families as fam
-from exporter.blocks import Block, BlockBuilder, Shapes
-from exporter.families import FAMILIES
-from exporter.family import Scope
+from exporter.cluster.podindex import PodIndex
+from exporter.cluster.podlines import add_state
+from exporter.cluster.pods import pod_entry
+from exporter.history.observed import add_model
 from exporter.objects import Pod
-from exporter.observed import add_model
-from exporter.podindex import PodIndex
-from exporter.podlines import add_state
-from exporter.pods import pod_entry
-from exporter.samples import Samples
-from exporter.sink import EXPORTER, Histogram, Sink, Subject, number
+from exporter.page import families as fam
+from exporter.page.blocks import Block, BlockBuilder, Shapes
+from exporter.page.families import FAMILIES
+from exporter.page.family import Scope
+from exporter.page.samples import Samples
+from exporter.page.sink import EXPORTER, Histogram, Sink, Subject, number
 from milepost.identity import Identity
 from tests.exporter.scene import crashing_pod, healthy_pod, model_page, pending_pod, sharing_pod
 from tests.exporter.workload import ENGINE, running, seldon_pod

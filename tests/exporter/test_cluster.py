@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from exporter.cluster import Cluster, Route, wanted_replicas
+from exporter.cluster.podindex import PodIndex
 from exporter.objects import SeldonDeployment
-from exporter.podindex import PodIndex
 from exporter.settings import ExporterSettings, WatchSettings, node_name, shard_of
 from milepost.settings import SettingsError
 from tests.exporter.workload import ENGINE, Object, ingress, running, seldon_deployment, seldon_pod, service

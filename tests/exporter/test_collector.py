@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 from exporter.collector import Collection, Collector
-from exporter.family import Scope
-from exporter.observations import ContainerUsage
+from exporter.page.family import Scope
+from exporter.page.observations import ContainerUsage
+from exporter.page.samples import STARTING, SourceResult
+from exporter.page.sink import Subject
 from exporter.rates import CpuRates
-from exporter.samples import STARTING, SourceResult
-from exporter.sink import Subject
 from milepost.identity import Identity
 
 CONTAINER = Subject.of(Identity("ns", "m", "p", "pod", "c", "n"), Scope.CONTAINER)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from exporter.fetch import Fetcher, FetchError
-from exporter.kubelet import KubeletAccess, KubeletSource
-from exporter.observations import ContainerUsage, GpuUsage
-from exporter.pages import IngressPagesSource, PageBounds
-from exporter.peers import NodeExportersSource
-from exporter.podindex import PodIndex
-from exporter.targets import PageTarget
+from exporter.cluster.podindex import PodIndex
+from exporter.cluster.targets import PageTarget
+from exporter.page.observations import ContainerUsage, GpuUsage
+from exporter.read.fetch import Fetcher, FetchError
+from exporter.read.kubelet import KubeletAccess, KubeletSource
+from exporter.read.pages import IngressPagesSource, PageBounds
+from exporter.read.peers import NodeExportersSource
 from tests.exporter.pageserver import Pages
 from tests.exporter.scene import PAGES, cluster, node_page, subject
 from tests.exporter.workload import ENGINE

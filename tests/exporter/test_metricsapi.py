@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metricsapi import PATH, MetricsApiSource
-from exporter.observations import ContainerUsage
+from exporter.page.observations import ContainerUsage
+from exporter.read.metricsapi import PATH, MetricsApiSource
 from milepost.kube import KubeClient, KubeError
 from tests.exporter.scene import cluster
 

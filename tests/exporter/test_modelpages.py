@@ -9,16 +9,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter import families as fam
+from exporter.cluster.targets import PageTarget
 from exporter.collector import Collection, Collector
-from exporter.family import Family
-from exporter.fetch import Fetcher, FetchError
-from exporter.modelpages import STALE_TURNS, ModelPagesSource
-from exporter.observations import FrontReading
-from exporter.pages import PageBounds
-from exporter.ring import Ring
-from exporter.samples import SourceResult
-from exporter.targets import PageTarget
+from exporter.history.ring import Ring
+from exporter.page import families as fam
+from exporter.page.family import Family
+from exporter.page.observations import FrontReading
+from exporter.page.samples import SourceResult
+from exporter.read.fetch import Fetcher, FetchError
+from exporter.read.modelpages import STALE_TURNS, ModelPagesSource
+from exporter.read.pages import PageBounds
 from tests.exporter.pageserver import Pages
 from tests.exporter.scene import PAGES, cluster, subject
 from tests.exporter.workload import ENGINE

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from exporter.cluster import Cluster
-from exporter.nodelines import add_node_lines
-from exporter.podindex import PodIndex
-from exporter.samples import Samples
+from exporter.cluster.nodelines import add_node_lines
+from exporter.cluster.podindex import PodIndex
+from exporter.page.samples import Samples
 from tests.exporter.workload import Object, running
 
 BLOCK = 256 << 20

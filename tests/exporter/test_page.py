@@ -12,12 +12,12 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import families as fam
-from exporter.families import FAMILIES
-from exporter.family import Family, Kind, Mode, Scope
-from exporter.render import SeriesBound, compressed, header, page
-from exporter.samples import Samples
-from exporter.sink import EXPORTER, Histogram, Subject
+from exporter.page import families as fam
+from exporter.page.families import FAMILIES
+from exporter.page.family import Family, Kind, Mode, Scope
+from exporter.page.render import SeriesBound, compressed, header, page
+from exporter.page.samples import Samples
+from exporter.page.sink import EXPORTER, Histogram, Subject
 from milepost.identity import Identity
 from tests.exporter.scene import GOLDEN, PAGES_BY_NAME, cluster_page, node_page
 

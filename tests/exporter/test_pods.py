@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.gpu_request import GpuRequest, gpu_request, node_cards
+from exporter.cluster.gpu_request import GpuRequest, gpu_request, node_cards
+from exporter.cluster.podindex import PodIndex, Shard
+from exporter.cluster.pods import not_ready_reason, pod_entry
+from exporter.cluster.quantity import parse_quantity
 from exporter.objects import Pod
-from exporter.podindex import PodIndex, Shard
-from exporter.pods import not_ready_reason, pod_entry
-from exporter.quantity import parse_quantity
 from tests.exporter.scene import crashing_pod, healthy_pod, pending_pod
 from tests.exporter.workload import ENGINE, Object, running, seldon_pod
 

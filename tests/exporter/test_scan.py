@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.scan import PageError, Scanned, parse_labels, scan
-from exporter.sink import escape
+from exporter.page.scan import PageError, Scanned, parse_labels, scan
+from exporter.page.sink import escape
 
 PAGE = b"""# HELP a_total of things
 # TYPE a_total counter

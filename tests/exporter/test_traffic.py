@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.collector import Collection
-from exporter.counts import TrafficPoint, quantile
-from exporter.family import Scope
-from exporter.observations import ContainerUsage, FrontReading, GpuUsage, ModelTraffic, Observation, Traffic
-from exporter.ring import Ring, Rows
-from exporter.samples import SourceResult
-from exporter.sink import Histogram, Subject
-from exporter.traffic import ModelKey, TrafficMeter, front_counts, points
+from exporter.history.ring import Ring, Rows
+from exporter.history.traffic import ModelKey, TrafficMeter, front_counts, points
+from exporter.page.counts import TrafficPoint, quantile
+from exporter.page.family import Scope
+from exporter.page.observations import ContainerUsage, FrontReading, GpuUsage, ModelTraffic, Observation, Traffic
+from exporter.page.samples import SourceResult
+from exporter.page.sink import Histogram, Subject
 from milepost.identity import Identity
 from tests.exporter.workload import ENGINE
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from exporter.podindex import PodIndex
-from exporter.watching import KubernetesSource, Resource
+from exporter.cluster.podindex import PodIndex
+from exporter.read.watching import KubernetesSource, Resource
 from milepost.kube import KubeClient, KubeError
 from milepost.watch import Kind, WatchEvent
 from tests.exporter.workload import seldon_pod
@@ -63,7 +63,7 @@ async def following(
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.watching._LOST_RETRY_S", 0.01)
+    monkeypatch.setattr("exporter.read.watching._LOST_RETRY_S", 0.01)
 
 
 async def test_nothing_is_served_before_the_first_list_is_complete() -> None:

@@ -8,13 +8,13 @@ from math import inf, isnan
 import pytest
 
 from exporter.collector import Collection
-from exporter.family import Scope
-from exporter.observations import FrontReading, ModelTraffic, Traffic
-from exporter.ring import Ring
-from exporter.samples import SourceResult
-from exporter.sink import Histogram, Subject
-from exporter.traffic import front_counts
-from exporter.windows import Window
+from exporter.history.ring import Ring
+from exporter.history.traffic import front_counts
+from exporter.history.windows import Window
+from exporter.page.family import Scope
+from exporter.page.observations import FrontReading, ModelTraffic, Traffic
+from exporter.page.samples import SourceResult
+from exporter.page.sink import Histogram, Subject
 from milepost.identity import Identity
 
 BOUNDS = (0.1, 0.5, 1.0)

@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exporter.family import Scope
 from exporter.gpu.nvml import Nvml
 from exporter.gpu.process import ProcessOwners
 from exporter.gpu.source import NvmlSource
-from exporter.observations import GpuUsage
-from exporter.sink import Subject
+from exporter.page.family import Scope
+from exporter.page.observations import GpuUsage
+from exporter.page.sink import Subject
 from milepost.identity import Identity
 from tests.exporter.sources.known import KnownContainers
 

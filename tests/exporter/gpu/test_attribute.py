@@ -6,7 +6,7 @@ from exporter.gpu.account import CardSeconds
 from exporter.gpu.attribute import Unattributed, attribute
 from exporter.gpu.card import Card, CardReading
 from exporter.gpu.cgroup import Owner
-from exporter.observations import GpuUsage
+from exporter.page.observations import GpuUsage
 from tests.exporter.sources.known import KnownContainers
 
 A, B, LONE = "a" * 64, "b" * 64, "c" * 64

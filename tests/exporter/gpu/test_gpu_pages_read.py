@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from exporter import families as fam
-from exporter.family import Scope
-from exporter.fetch import Fetcher
+from exporter.cluster.targets import PageTarget
 from exporter.gpu.card import Card
-from exporter.gpu.pages import DcgmSource, GpuManagerSource
 from exporter.gpu.source import View
-from exporter.observations import GpuUsage
-from exporter.pages import PageBounds
-from exporter.samples import SourceResult
-from exporter.sink import Subject
-from exporter.targets import PageTarget
+from exporter.page import families as fam
+from exporter.page.family import Scope
+from exporter.page.observations import GpuUsage
+from exporter.page.samples import SourceResult
+from exporter.page.sink import Subject
+from exporter.read.fetch import Fetcher
+from exporter.read.gpupages import DcgmSource, GpuManagerSource
+from exporter.read.pages import PageBounds
 from milepost.identity import Identity
 from tests.exporter.sources.known import KnownContainers
 

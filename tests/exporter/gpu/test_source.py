@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from exporter.family import Scope
 from exporter.gpu.card import Card, CardReading
 from exporter.gpu.nvml import NvmlError, Reading
 from exporter.gpu.process import ProcessOwners
 from exporter.gpu.source import Driver, NvmlSource, View
-from exporter.samples import SourceResult
-from exporter.sink import Subject
+from exporter.page.family import Scope
+from exporter.page.samples import SourceResult
+from exporter.page.sink import Subject
 from milepost.identity import Identity
 from tests.exporter.gpu.hostproc import add_process
 from tests.exporter.sources.known import KnownContainers

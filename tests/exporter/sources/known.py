@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.family import Scope
-from exporter.sink import Subject
+from exporter.page.family import Scope
+from exporter.page.sink import Subject
 from milepost.identity import Identity
 
 

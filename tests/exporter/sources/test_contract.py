@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.observations import IngressTraffic, Traffic
-from exporter.scan import PageError
-from exporter.sink import Histogram
+from exporter.page.observations import IngressTraffic, Traffic
+from exporter.page.scan import PageError
+from exporter.page.sink import Histogram
 from exporter.sources import executor, kserve, mlserver, nginx, tfserving, torchserve, triton
 
 PAGES = Path(__file__).parent / "pages"

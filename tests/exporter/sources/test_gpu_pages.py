@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from exporter.families import (
+from exporter.gpu.card import Card
+from exporter.page.families import (
     GPU_CARD_ENERGY,
     GPU_CARD_MEMORY_USED,
     GPU_CARD_POWER,
     GPU_CARD_TEMPERATURE,
     GPU_CARD_UTILISATION,
 )
-from exporter.gpu.card import Card
-from exporter.observations import GpuUsage
-from exporter.scan import PageError
+from exporter.page.observations import GpuUsage
+from exporter.page.scan import PageError
 from exporter.sources import dcgm, gpumanager
 from tests.exporter.sources.known import KnownContainers
 

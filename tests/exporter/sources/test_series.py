@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.scan import PageError
-from exporter.sink import escape
+from exporter.page.scan import PageError
+from exporter.page.sink import escape
 from exporter.sources import dcgm, executor, gpumanager, kserve, mlserver, nginx, tfserving, torchserve, triton, wrapper
 from exporter.sources.series import Families, histogram
 

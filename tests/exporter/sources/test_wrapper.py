@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.family import Scope
-from exporter.samples import Samples
-from exporter.scan import PageError
-from exporter.sink import Subject
+from exporter.page.family import Scope
+from exporter.page.samples import Samples
+from exporter.page.scan import PageError
+from exporter.page.sink import Subject
 from exporter.sources.wrapper import METRICS_MAX, Custom, add_samples, parse
 from milepost.identity import Identity
 

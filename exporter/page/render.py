@@ -11,11 +11,11 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.blocks import Block, Shape, by_shape
-from exporter.families import FAMILIES, SERIES, SERIES_DROPPED
-from exporter.family import Family, Kind, Mode
-from exporter.samples import Samples
-from exporter.sink import EXPORTER
+from exporter.page.blocks import Block, Shape, by_shape
+from exporter.page.families import FAMILIES, SERIES, SERIES_DROPPED
+from exporter.page.family import Family, Kind, Mode
+from exporter.page.samples import Samples
+from exporter.page.sink import EXPORTER
 
 GZIP_WBITS = 31
 _PIECE = 128 * 1024

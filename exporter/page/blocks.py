@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from exporter.family import Family
-from exporter.sink import Row, Sink, number
+from exporter.page.family import Family
+from exporter.page.sink import Row, Sink, number
 
 _Row = tuple[Family, str, int, str]
 """Family, head of the line, which of the block's texts follows, tail up to the value."""

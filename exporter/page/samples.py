@@ -1,8 +1,8 @@
 """What sources hand over.
 
 A source implements `Source`: a name and `collect(deadline)`. It returns one `SourceResult`, holding *observations*
-(`exporter/observations.py`) and *samples*: everything else, added to `Samples` as finished lines, or as blocks
-(`exporter/blocks.py`) of what is kept from scrape to scrape.
+(`exporter/page/observations.py`) and *samples*: everything else, added to `Samples` as finished lines, or as blocks
+(`exporter/page/blocks.py`) of what is kept from scrape to scrape.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.blocks import Block
-from exporter.family import Family
-from exporter.observations import Observation
-from exporter.sink import Row, Sink, Subject, number
+from exporter.page.blocks import Block
+from exporter.page.family import Family
+from exporter.page.observations import Observation
+from exporter.page.sink import Row, Sink, Subject, number
 
 
 class Samples(Sink):

@@ -14,10 +14,10 @@ from math import isnan, nan
 from typing import Generic, TypeVar
 
 from exporter.collector import Collection
-from exporter.counts import TrafficPoint
-from exporter.observations import ContainerUsage, FrontReading, GpuUsage
-from exporter.traffic import ModelKey, TrafficMeter, points
-from exporter.windows import TrafficWindows, Window
+from exporter.history.traffic import ModelKey, TrafficMeter, points
+from exporter.history.windows import TrafficWindows, Window
+from exporter.page.counts import TrafficPoint
+from exporter.page.observations import ContainerUsage, FrontReading, GpuUsage
 
 Key = TypeVar("Key", bound=Hashable)
 PodKey = tuple[str, str]

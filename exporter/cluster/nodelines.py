@@ -1,9 +1,9 @@
 """The nodes' GPUs as samples: how much there is, how much running pods ask for, and what is free. Pure.
 
 A request counts against its node as soon as the pod is bound to it. Against single cards it counts where GpuManager's
-scheduler extender has written its choice on the pod (`exporter.gpu_request`): a container's cards are shared evenly by
-the cards it was predicated for, which are whole ones whenever there are several. What is free on one card is what the
-next share can get at most; nvidia.com/gpu names no cards, so for such nodes there are totals only.
+scheduler extender has written its choice on the pod (`exporter.cluster.gpu_request`): a container's cards are shared
+evenly by the cards it was predicated for, which are whole ones whenever there are several. What is free on one card is
+what the next share can get at most; nvidia.com/gpu names no cards, so for such nodes there are totals only.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter import families as fam
 from exporter.cluster import Cluster
-from exporter.family import Scope
-from exporter.gpu_request import GpuRequest, node_cards, shares_cards
-from exporter.samples import Samples
-from exporter.sink import Subject
+from exporter.cluster.gpu_request import GpuRequest, node_cards, shares_cards
+from exporter.page import families as fam
+from exporter.page.family import Scope
+from exporter.page.samples import Samples
+from exporter.page.sink import Subject
 from milepost.identity import Identity
 
 _RUNNING = ("Pending", "Running")

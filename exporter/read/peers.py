@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter import families as fam
-from exporter.fetch import Fetcher, FetchError
-from exporter.observations import ContainerUsage, GpuUsage, Observation
-from exporter.pages import PageBounds, page_result, read_all
-from exporter.podindex import PodIndex
-from exporter.samples import Samples, SourceResult
-from exporter.scan import parse_labels, scan
-from exporter.sink import Subject
+from exporter.cluster.podindex import PodIndex
+from exporter.page import families as fam
+from exporter.page.observations import ContainerUsage, GpuUsage, Observation
+from exporter.page.samples import Samples, SourceResult
+from exporter.page.scan import parse_labels, scan
+from exporter.page.sink import Subject
+from exporter.read.fetch import Fetcher, FetchError
+from exporter.read.pages import PageBounds, page_result, read_all
 
 
 @dataclass(frozen=True, slots=True)

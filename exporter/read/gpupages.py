@@ -10,15 +10,15 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from exporter import families as fam
-from exporter.fetch import Fetcher, FetchError
+from exporter.cluster.targets import PageTarget
 from exporter.gpu.source import View
-from exporter.observations import Observation
-from exporter.pages import PageBounds, page_result, read_all
-from exporter.samples import Containers, Samples, SourceResult
-from exporter.sink import Subject
+from exporter.page import families as fam
+from exporter.page.observations import Observation
+from exporter.page.samples import Containers, Samples, SourceResult
+from exporter.page.sink import Subject
+from exporter.read.fetch import Fetcher, FetchError
+from exporter.read.pages import PageBounds, page_result, read_all
 from exporter.sources import dcgm, gpumanager
-from exporter.targets import PageTarget
 
 Targets = Callable[[], Iterable[PageTarget]]
 

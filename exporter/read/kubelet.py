@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter import families as fam
-from exporter.family import Scope
-from exporter.fetch import Fetcher, FetchError
-from exporter.observations import ContainerUsage
-from exporter.podindex import PodIndex
-from exporter.samples import Samples, SourceResult
-from exporter.scan import PageError, Scanned, parse_labels, scan
-from exporter.sink import Subject
+from exporter.cluster.podindex import PodIndex
+from exporter.page import families as fam
+from exporter.page.family import Scope
+from exporter.page.observations import ContainerUsage
+from exporter.page.samples import Samples, SourceResult
+from exporter.page.scan import PageError, Scanned, parse_labels, scan
+from exporter.page.sink import Subject
+from exporter.read.fetch import Fetcher, FetchError
 from milepost.identity import Identity
 
 RESOURCE_PATH, CADVISOR_PATH = "/metrics/resource", "/metrics/cadvisor"

@@ -1,9 +1,9 @@
 """What sources observe, as typed records that the JSON API and the 15-minute ring need too.
 
-`exporter/observed.py` turns them into samples, so a source never does both (of a `FrontReading` the samples are made
-when the page is read, for pages are kept). A parser of a model server's page is a pure function
-`parse(page) -> list[Traffic]`: it knows nothing of pods. All durations are seconds, all sizes bytes, all shares ratios,
-converted where they are read.
+`exporter/history/observed.py` turns them into samples, so a source never does both (of a `FrontReading` the samples are
+made when the page is read, for pages are kept). A parser of a model server's page is a pure function `parse(page) ->
+list[Traffic]`: it knows nothing of pods. All durations are seconds, all sizes bytes, all shares ratios, converted where
+they are read.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.counts import Counts
-from exporter.sink import Histogram, Subject
+from exporter.page.counts import Counts
+from exporter.page.sink import Histogram, Subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.family import Family, Scope
+from exporter.page.family import Family, Scope
 from milepost.identity import Identity
 
 _ESCAPED = re.compile(r'[\\"\n]')

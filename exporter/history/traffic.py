@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from exporter.counts import Counts, TrafficPoint
-from exporter.observations import FrontReading, ModelTraffic, Traffic
-from exporter.observed import front_traffic, time_of
+from exporter.history.observed import front_traffic, time_of
+from exporter.page.counts import Counts, TrafficPoint
+from exporter.page.observations import FrontReading, ModelTraffic, Traffic
 
 ModelKey = tuple[str, str, str]
 """Namespace, model, predictor; the predictor is empty for the whole model."""

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exporter.gpu_request import quantity
+from exporter.cluster.gpu_request import quantity
+from exporter.cluster.podindex import PodIndex
 from exporter.objects import PodMetricsList
-from exporter.observations import ContainerUsage
-from exporter.podindex import PodIndex
-from exporter.samples import SourceResult
+from exporter.page.observations import ContainerUsage
+from exporter.page.samples import SourceResult
 from milepost.kube import KubeClient, KubeError
 
 PATH = "/apis/metrics.k8s.io/v1beta1/pods"

@@ -13,7 +13,7 @@ metrics.k8s.io). A request is counted once in each of `milepost_model_*` (at the
 
 from __future__ import annotations
 
-from exporter.family import Family, Kind, Mode, Scope, Vantage
+from exporter.page.family import Family, Kind, Mode, Scope, Vantage
 
 
 def _node(name: str, kind: Kind, text: str, *labels: str, scope: Scope = Scope.CONTAINER) -> Family:

@@ -1,7 +1,7 @@
 """Counts of each predictor at every point of the ring, to be added up over any window of it. Pure.
 
-The ring's points are figures, and those of a window cannot be made of them (`exporter.counts`); for whoever judges a
-predictor over a window the counts behind them are kept. A row is one array of float32, in which the counts of one
+The ring's points are figures, and those of a window cannot be made of them (`exporter.page.counts`); for whoever judges
+a predictor over a window the counts behind them are kept. A row is one array of float32, in which the counts of one
 interval are exact up to sixteen million; sums are taken in double precision.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
-from exporter.counts import Counts
-from exporter.traffic import ModelKey, PredictorTraffic
+from exporter.history.traffic import ModelKey, PredictorTraffic
+from exporter.page.counts import Counts
 
 _FIXED = 5
 """Columns before the buckets: seconds, requests, errors, time, timed."""

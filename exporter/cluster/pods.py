@@ -1,7 +1,7 @@
 """A pod as the exporter keeps it: its subjects, its pages, and its state as a block of samples. Pure.
 
-The raw object is dropped once `PodEntry` is made. A pod's samples (`exporter.podlines`) are made when the pod changes,
-not when it is scraped. Names that many pods have in common are held once.
+The raw object is dropped once `PodEntry` is made. A pod's samples (`exporter.cluster.podlines`) are made when the pod
+changes, not when it is scraped. Names that many pods have in common are held once.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.blocks import Block
-from exporter.family import Scope
-from exporter.gpu_request import GpuRequest, gpu_request, quantity
+from exporter.cluster.gpu_request import GpuRequest, gpu_request, quantity
+from exporter.cluster.targets import PageTarget, node_exporter_page, page_targets
 from exporter.objects import Container, ContainerStatus, Pod, Terminated
-from exporter.sink import Subject
+from exporter.page.blocks import Block
+from exporter.page.family import Scope
+from exporter.page.sink import Subject
 from exporter.sources.discovery import ENGINE_CONTAINER
-from exporter.targets import PageTarget, node_exporter_page, page_targets
 from milepost.identity import APP_LABEL_V1, Identity, model_and_predictor
 
 ILLEGAL_INSTRUCTION_EXIT = 132

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from exporter import families as fam
 from exporter.cluster import Cluster
-from exporter.family import Scope
 from exporter.objects import SeldonDeployment
-from exporter.samples import Samples
-from exporter.sink import Subject
+from exporter.page import families as fam
+from exporter.page.family import Scope
+from exporter.page.samples import Samples
+from exporter.page.sink import Subject
 from milepost.identity import Identity
 
 STATES = ("Available", "Creating", "Failed")

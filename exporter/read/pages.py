@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from exporter.fetch import Fetcher, FetchError
-from exporter.observations import ControllerTraffic, IngressTraffic, Observation, Traffic
-from exporter.samples import Samples, SourceResult
+from exporter.cluster.targets import INGRESS_SOURCE, PageTarget
+from exporter.page.observations import ControllerTraffic, IngressTraffic, Observation, Traffic
+from exporter.page.samples import Samples, SourceResult
+from exporter.read.fetch import Fetcher, FetchError
 from exporter.sources import nginx
-from exporter.targets import INGRESS_SOURCE, PageTarget
 
 Parsed = TypeVar("Parsed")
 Target = TypeVar("Target", bound="HasUrl")

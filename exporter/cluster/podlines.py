@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from exporter import families as fam
-from exporter.family import Family
-from exporter.gpu_request import GpuRequest, Quantities, quantity
+from exporter.cluster.gpu_request import GpuRequest, Quantities, quantity
+from exporter.cluster.pods import PodEntry, container_statuses, last_ended, spec_containers, termination_reason
 from exporter.objects import Container, ContainerStatus, Pod
-from exporter.pods import PodEntry, container_statuses, last_ended, spec_containers, termination_reason
-from exporter.sink import Sink, Subject
+from exporter.page import families as fam
+from exporter.page.family import Family
+from exporter.page.sink import Sink, Subject
 
 
 def add_state(out: Sink, pod: Pod, entry: PodEntry) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.objects import Pod
-from exporter.sink import Subject
+from exporter.page.sink import Subject
 from exporter.sources.discovery import ENGINE_CONTAINER, targets
 from milepost.identity import APP_LABEL_V1, MODEL_LABEL_V1
 

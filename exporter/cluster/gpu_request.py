@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.quantity import parse_quantity
+from exporter.cluster.quantity import parse_quantity
 
 WHOLE_CARDS = "nvidia.com/gpu"
 CORES = "tencent.com/vcuda-core"

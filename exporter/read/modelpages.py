@@ -17,18 +17,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from exporter import families as fam
-from exporter.blocks import Block, BlockBuilder, Shapes
-from exporter.fetch import Fetcher, FetchError
-from exporter.observations import FrontReading, ModelTraffic
-from exporter.observed import add_model
-from exporter.pages import PageBounds, check_size, read_page
-from exporter.samples import STARTING, Samples, SourceResult
+from exporter.cluster.targets import PageTarget
+from exporter.history.observed import add_model
+from exporter.history.traffic import front_counts
+from exporter.page import families as fam
+from exporter.page.blocks import Block, BlockBuilder, Shapes
+from exporter.page.observations import FrontReading, ModelTraffic
+from exporter.page.samples import STARTING, Samples, SourceResult
+from exporter.read.fetch import Fetcher, FetchError
+from exporter.read.pages import PageBounds, check_size, read_page
 from exporter.sources.discovery import recognised
 from exporter.sources.pages import read
 from exporter.sources.wrapper import add_samples
-from exporter.targets import PageTarget
-from exporter.traffic import front_counts
 
 STALE_TURNS = 3
 SPREAD = 0.7

@@ -1,6 +1,6 @@
 """What a metric family is: its name, type, help, whom it is about, and which mode serves it.
 
-The families themselves are in `exporter.families`.
+The families themselves are in `exporter.page.families`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from exporter.samples import STARTING, Samples, SourceResult
+from exporter.page.samples import STARTING, Samples, SourceResult
 from milepost.kube import KubeClient, KubeError
 from milepost.watch import Kind
 

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from exporter.cluster.podindex import PodIndex
 from exporter.objects import ComponentSpec, Ingress, Node, Predictor, SeldonDeployment, Service
-from exporter.podindex import PodIndex
 from milepost.identity import APP_LABEL_V1, model_and_predictor
 
 Kept = TypeVar("Kept", Node, Service, Ingress, SeldonDeployment)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from exporter.blocks import BlockBuilder, Shapes
+from exporter.cluster.podlines import add_state
+from exporter.cluster.pods import ContainerEntry, PodEntry, pod_entry
 from exporter.objects import Pod
-from exporter.podlines import add_state
-from exporter.pods import ContainerEntry, PodEntry, pod_entry
-from exporter.samples import Samples
-from exporter.sink import Subject
+from exporter.page.blocks import BlockBuilder, Shapes
+from exporter.page.samples import Samples
+from exporter.page.sink import Subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from exporter import families as fam
-from exporter.family import Scope, Vantage
-from exporter.observations import (
+from exporter.cluster.podindex import PodIndex
+from exporter.page import families as fam
+from exporter.page.family import Scope, Vantage
+from exporter.page.observations import (
     ContainerUsage,
     ControllerTraffic,
     GpuUsage,
@@ -16,9 +17,8 @@ from exporter.observations import (
     Observation,
     Traffic,
 )
-from exporter.podindex import PodIndex
-from exporter.samples import Samples
-from exporter.sink import Histogram, Sink, Subject
+from exporter.page.samples import Samples
+from exporter.page.sink import Histogram, Sink, Subject
 from exporter.sources.discovery import ENGINE_CONTAINER
 from milepost.identity import Identity
 

@@ -1,0 +1,1 @@
+"""What the figures are read from: kubelet, API server, model servers, ingress, cards, peers."""
