@@ -89,6 +89,7 @@ class Store(Protocol):
     ) -> pa.Table:
         """Return the whole result; LowCardinality columns are dictionaries, one for the whole column.
 
+        A result without rows may have no columns either.
         Raises QueryTimeout, QueryTooLarge, QueryCancelled, Rejected, Transient.
         """
         ...

@@ -123,7 +123,8 @@ class Dedup:
         for start in range(0, len(files), _LOOKUP_ROWS_MAX):
             sql = "SELECT file_id, max(mark) AS mark FROM files WHERE file_id IN {ids:Array(UInt64)} GROUP BY file_id"
             rows = self._store.select(sql, {"ids": list(files[start : start + _LOOKUP_ROWS_MAX])})
-            marks.update(zip(rows["file_id"].to_pylist(), rows["mark"].to_pylist(), strict=True))
+            if rows.num_rows:
+                marks.update(zip(rows["file_id"].to_pylist(), rows["mark"].to_pylist(), strict=True))
         return marks
 
     def _remembered(self, identities: Identities) -> Mask:
@@ -141,6 +142,7 @@ class Dedup:
         for start in range(0, len(rows), _LOOKUP_ROWS_MAX):
             some = rows[start : start + _LOOKUP_ROWS_MAX]
             found.append(self._lookup(lines.take(pa.array(some)), identities[some]))
+        found = [some for some in found if some.num_rows]
         return pa.concat_tables(found) if found else _NOTHING_FOUND
 
     def _lookup(self, lines: pa.Table, identities: Identities) -> pa.Table:

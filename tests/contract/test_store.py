@@ -18,6 +18,7 @@ from clickhouse_driver import errors as driver
 from logserver.engines.embedded import EmbeddedStore
 from logserver.engines.server import ServerStore
 from logserver.errors import Fatal, QueryCancelled, QueryTimeout, QueryTooLarge, Rejected, Transient
+from logserver.ingest.dedup import Dedup
 from logserver.ingest.ledger import Ledger
 from logserver.record import LINE_SCHEMA, MARK_SCHEMA, Span, TopicPartition
 from logserver.schema import Dialect, migrate
@@ -179,6 +180,19 @@ def test_a_column_of_names_has_one_dictionary_however_long_it_is(store: Store) -
     rows = store.select("SELECT toLowCardinality(toString(number % 3)) AS name FROM numbers(200000)")
     assert rows.num_rows == 200_000
     assert len({str(chunk.dictionary.to_pylist()) for chunk in rows["name"].chunks}) == 1
+
+
+def test_repeats_are_told_from_new_lines_by_what_is_stored(store: Store) -> None:
+    lines = lines_of([(1, 1, 5), (1, 2, 6), (2, 1, 5)])
+    dedup = Dedup(store, files_max=10, recent_lines_max=10)
+    first = dedup.fresh(lines)
+    assert (first.lines.num_rows, first.duplicates) == (3, 0)
+    store.insert("files", first.marks)
+    store.insert("lines", first.lines.slice(1))
+    dedup.forget()
+    again = dedup.fresh(lines)
+    assert again.lines["file_offset"].to_pylist() == [1]
+    assert (again.lines["file_id"].to_pylist(), again.duplicates) == ([1], 2)
 
 
 def test_positions_follow_the_newest_owner(store: Store) -> None:
