@@ -58,11 +58,10 @@ class EmbeddedStore:
         self, sql: str, params: Params = NO_PARAMS, *, limits: Limits = UNLIMITED, cancel: Cancel | None = None
     ) -> pa.Table:
         """See Store.select."""
-        tag = uuid.uuid4().hex if cancel is not None else ""
+        tag = uuid.uuid4().hex
         settings = limit_settings(limits) | {"log_comment": tag}
         statement = f"{sql} SETTINGS {ARROW_SETTINGS}, {', '.join(map(_setting, settings.items()))}"
-        stoppable = cancel.over(lambda: self._kill(tag)) if cancel is not None else contextlib.nullcontext()
-        with self._session() as session, _translated(), stoppable:
+        with self._session() as session, _translated(), (cancel or Cancel()).over(lambda: self._kill(tag)):
             return _table(session.query(statement, "ArrowStream", params=_texts(params))).unify_dictionaries()
 
     def insert(self, table: str, rows: pa.Table, *, token: str = "", query_id: str = "") -> None:
@@ -77,9 +76,8 @@ class EmbeddedStore:
 
     def transform(self, sql: str, rows: pa.Table) -> pa.Table:
         """Return the result of a SELECT over `Python(rows)`, in the order of the rows."""
-        statement = f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}"
         with self._session() as session, _translated():
-            return _table(session.query(statement, "ArrowStream"))
+            return _transformed(session, sql, rows)
 
     def execute(self, sql: str, params: Params = NO_PARAMS) -> None:
         """See Store.execute."""
@@ -125,12 +123,17 @@ class Scratch:
     def transform(self, sql: str, rows: pa.Table) -> pa.Table:
         """As EmbeddedStore.transform; one at a time."""
         with self._busy, _translated():
-            statement = f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}"
-            return _table(self._session.query(statement, "ArrowStream"))
+            return _transformed(self._session, sql, rows)
 
     def close(self) -> None:
         """End the engine."""
         self._session.close()
+
+
+def _transformed(session: Session, sql: str, rows: pa.Table) -> pa.Table:
+    # `rows` is what the statement's `Python(rows)` reads: the engine looks for the name in this frame.
+    statement = f"{sql} SETTINGS max_threads = 1, compile_expressions = 0, {ARROW_SETTINGS}"
+    return _table(session.query(statement, "ArrowStream"))
 
 
 def _table(result: Any) -> pa.Table:

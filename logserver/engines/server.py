@@ -53,8 +53,7 @@ class ServerStore:
     ) -> pa.Table:
         """See Store.select."""
         query_id = f"milepost-read:{uuid.uuid4().hex}"
-        stoppable = cancel.over(lambda: self._kill(query_id)) if cancel is not None else contextlib.nullcontext()
-        with self._client() as client, _translated(), stoppable:
+        with self._client() as client, _translated(), (cancel or Cancel()).over(lambda: self._kill(query_id)):
             reader, columns = self._open(client, sql, params, query_id, limits)
             return _restored(reader.read_all(), columns).unify_dictionaries()
 

@@ -138,11 +138,9 @@ class Dedup:
     def _found(self, lines: pa.Table, identities: Identities, suspects: Mask) -> pa.Table:
         """Return the rows of the store that may be suspect lines, asking by namespace, pod, container and time."""
         rows = np.flatnonzero(suspects)
-        found = []
-        for start in range(0, len(rows), _LOOKUP_ROWS_MAX):
-            some = rows[start : start + _LOOKUP_ROWS_MAX]
-            found.append(self._lookup(lines.take(pa.array(some)), identities[some]))
-        found = [some for some in found if some.num_rows]
+        asked = (rows[start : start + _LOOKUP_ROWS_MAX] for start in range(0, len(rows), _LOOKUP_ROWS_MAX))
+        answers = (self._lookup(lines.take(pa.array(some)), identities[some]) for some in asked)
+        found = [answer for answer in answers if answer.num_rows]
         return pa.concat_tables(found) if found else _NOTHING_FOUND
 
     def _lookup(self, lines: pa.Table, identities: Identities) -> pa.Table:
