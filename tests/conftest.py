@@ -19,6 +19,7 @@ from tests.parts.chromium import Chromium
 from tests.parts.chromium import chromium as installed_chromium
 from tests.parts.containers import ClickHouseServer
 from tests.parts.containers import clickhouse_server as running_clickhouse
+from tests.parts.hdfs import HdfsCluster
 from tests.parts.ingress_nginx import IngressNginx
 from tests.parts.install import Unavailable
 from tests.parts.kafka import KafkaBroker
@@ -50,6 +51,15 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """A running HDFS, shared: use a folder of your own, and start what you stop. Its first namenode is active."""
+    hdfs_cluster = need(lambda: HdfsCluster(tmp_path_factory.mktemp("hdfs")))
+    hdfs_cluster.start()
+    yield hdfs_cluster
+    hdfs_cluster.stop()
 
 
 @pytest.fixture(scope="session")
