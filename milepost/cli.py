@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model": ("deploy.cli:model", "Deploy, roll out, roll back and explain models."),
     "platform": ("deploy.app:platform", "Run the model platform's HTTP API."),
     "install": ("deploy.install.cli:install", "Check what a cluster lacks for Milepost."),
+    "hdfs-initializer": ("deploy.hdfs.cli:hdfs_initializer", "Download a model from HDFS (init container)."),
     "preflight": ("milepost.preflight:preflight", "Check a node before a model server starts (init container)."),
 }
 
