@@ -38,7 +38,10 @@ class Cluster:
         choices=("affinity", "preflight", "both", "none"),
     )
     preflight_image: str = setting("ghcr.io/milepost/milepost-lean:0.1.0", "Image of the CPU preflight container.")
-    hdfs_initializer_image: str = setting("", "Storage initializer for hdfs:// models; empty: Seldon's own.")
+    hdfs_initializer_image: str = setting(
+        "ghcr.io/milepost/milepost-hdfs:0.1.0",
+        "Storage initializer for hdfs://, webhdfs:// and swebhdfs:// models; empty: Seldon's own.",
+    )
     gpu_memory_mib: int = setting(81_920, "Memory of the largest GPU card, in MiB; no share may ask for more.")
     gpu_cards: tuple[str, ...] = setting((), "Cards by model, `model=MiB`, as in label gaia.tencent.com/gpu-model.")
     servers: tuple[str, ...] = setting((), "Own servers of seldon-config that a spec may name, `LIGHTGBM_SERVER`.")

@@ -14,6 +14,7 @@ from deploy.settings import Cluster
 from deploy.spec import ModelSpec, RequestLog, Scalar, Serving, Storage, Transport, Unit
 from deploy.spec.frameworks import BUILTINS, UNIT_TYPES, implementation_of
 
+HDFS_SCHEMES = ("hdfs://", "webhdfs://", "swebhdfs://")
 PARAMETER_TYPES: dict[type, str] = {bool: "BOOL", int: "INT", float: "FLOAT", str: "STRING"}
 
 
@@ -61,7 +62,7 @@ def node(unit: Unit, *, transport: Transport, cluster: Cluster, log: RequestLog 
 def storage_fields(storage: Storage, model_uri: str | None, cluster: Cluster) -> Body:
     """Return the fields that tell Seldon's storage initializer where the model is and how to read it."""
     image = storage.initializer_image
-    if image is None and (model_uri or "").startswith("hdfs://"):
+    if image is None and (model_uri or "").startswith(HDFS_SCHEMES):
         image = cluster.hdfs_initializer_image or None
     fields = {
         "modelUri": model_uri,

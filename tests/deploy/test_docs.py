@@ -7,6 +7,7 @@ import yaml
 
 from deploy.app import SERVER_GROUPS
 from deploy.environments import parse
+from deploy.hdfs.settings import GROUPS as INITIALIZER_GROUPS
 from deploy.rebuild import Ask, job_of
 from deploy.record import Record, RolloutPlan
 from deploy.render import render
@@ -26,6 +27,10 @@ def test_the_settings_table_is_that_of_the_code() -> None:
 def test_the_settings_of_the_platform_are_those_of_the_code() -> None:
     groups = {name: SERVER_GROUPS[name] for name in ("platform", "operations", "lock", "judge", "logs")}
     assert table(groups) in (DOCS / "platform.md").read_text()
+
+
+def test_the_settings_of_the_initializer_are_those_of_the_code() -> None:
+    assert table(INITIALIZER_GROUPS) in (DOCS / "hdfs.md").read_text()
 
 
 def test_the_published_schema_and_the_page_of_fields_are_those_of_the_code() -> None:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -13,7 +14,7 @@ from deploy.objects.extras import network_policy
 from deploy.objects.pods import log_hints
 from deploy.render import render
 from deploy.settings import Cluster
-from deploy.spec import LogHints, ModelSpec, Network, RouteSpec
+from deploy.spec import LogHints, ModelSpec, Network, RouteSpec, Storage
 from deploy.spec.frameworks import SERVERS
 from deploy.spec.release import Release
 from tests.deploy.golden_cases import Case, cases
@@ -71,6 +72,18 @@ def test_the_preflight_runs_before_the_storage_initializer_that_seldon_appends()
     pod = _predictor(spec)["componentSpecs"][0]["spec"]
     assert [item["args"] for item in pod["initContainers"]] == [["preflight", "avx", "--feature=AVX2"]]
     assert "affinity" not in pod
+
+
+@pytest.mark.parametrize("scheme", ["hdfs", "webhdfs", "swebhdfs"])
+def test_a_model_of_hdfs_gets_our_initializer_unless_somebody_says_otherwise(scheme: str) -> None:
+    spec = ModelSpec(name="m", namespace="n", framework="sklearn", model_uri=f"{scheme}://lake/m")
+    key = "storageInitializerImage"
+    assert _predictor(spec)["graph"][key] == Cluster().hdfs_initializer_image
+    own = msgspec.structs.replace(spec, storage=Storage(initializer_image="own:1"))
+    assert _predictor(own)["graph"][key] == "own:1"
+    seldons = render(spec, Cluster(hdfs_initializer_image=""))[0].body["spec"]["predictors"][0]
+    assert key not in seldons["graph"]
+    assert key not in _predictor(msgspec.structs.replace(spec, model_uri="s3://bucket/m"))["graph"]
 
 
 def test_a_model_without_exposure_has_no_route() -> None:
