@@ -20,6 +20,6 @@ def test_what_it_links_to_exists(path: str) -> None:
 
 
 def test_the_commands_it_names_exist() -> None:
-    named = set(re.findall(r"`milepost (\w+)", TEXT)) | set(re.findall(r"bin/milepost (\w+)", TEXT))
+    named = set(re.findall(r"`milepost ([\w-]+)", TEXT)) | set(re.findall(r"bin/milepost (\w+)", TEXT))
     assert named
     assert named <= set(COMMANDS)
