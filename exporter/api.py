@@ -24,6 +24,7 @@ from exporter.views import Answer, answer, model_keys, model_views, pod_view
 from milepost import __version__
 from milepost.auth import Authorizer, Caller, bearer_token
 from milepost.problem import Problem, install
+from milepost.query import StrictRoute
 from milepost.units import Seconds, format_duration, parse_duration
 
 PAGE_MAX = 5000
@@ -69,6 +70,7 @@ def create_app(exporter: Exporter, authorizer: Authorizer, scrape: ScrapeSetting
     install(app)
     _add_page(app, exporter, scrape)
     _add_health(app, exporter)
+    app.router.route_class = StrictRoute
     _add_json(app, exporter, authorizer)
     return app
 

@@ -30,6 +30,7 @@ from deploy.errors import PlatformError
 from deploy.metrics import Metrics
 from milepost import problem
 from milepost.auth import Authorizer, Caller, bearer_token
+from milepost.query import StrictRoute
 from milepost.timing import Timing
 
 __all__ = ["Job", "Jobs", "Server", "Streams", "create_app"]
@@ -59,6 +60,7 @@ def create_app(
     sight = Sight(authorizer)
     _add_health(app, cache)
     _add_metrics(app, metrics, cache, streams)
+    app.router.route_class = StrictRoute
     add_list(app, who, sight, cache, settings)
     add_watches(app, who, Watches(sight, cache, streams, settings.watch_max))
     add_reads(app, who, platform_of, settings)

@@ -19,8 +19,7 @@ from logserver.api.answers import (
     json_response,
 )
 from logserver.api.faults import bad_parameter
-from logserver.api.once import OnceRoute
-from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, StatsParams, ValuesParams
+from logserver.api.params import FieldsParams, HistogramParams, RejectsParams, ValuesParams
 from logserver.api.reading import Reading
 from logserver.query.cursor import encode_reject
 from logserver.query.filters import STREAM_FIELDS, Selection
@@ -30,13 +29,14 @@ from logserver.read.reject_pages import RejectedDocument, read_rejects
 from logserver.record import LEVELS
 from logserver.times import LATEST_NS, NS, TimeRange, duration_ns, format_ns
 from milepost.problem import Problem
+from milepost.query import StrictRoute
 
 NAMESPACES_SHOWN = 100
 
 
 def explore_router(reading: Reading) -> APIRouter:
     """Return the routes that count."""
-    router = APIRouter(prefix="/api/v1", tags=["explore"], route_class=OnceRoute)
+    router = APIRouter(prefix="/api/v1", tags=["explore"], route_class=StrictRoute)
 
     async def narrowed(request: Request, selection: Selection) -> Allowed:
         return await reading.gate.narrow(await reading.gate.caller(request), selection)
@@ -76,7 +76,7 @@ def explore_router(reading: Reading) -> APIRouter:
         return json_response(await _rejects(reading.reader, params))
 
     @router.get("/stats", responses=documented(StatsModel, examples.STATS))
-    async def stats(request: Request, _: Annotated[StatsParams, Query()]) -> Response:
+    async def stats(request: Request) -> Response:
         """Return what the caller may read of the store: lines, first and last, by namespace and level."""
         return json_response(await _stats(reading, await narrowed(request, Selection())))
 

@@ -14,7 +14,6 @@ from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import ContextModel, PageModel, documented, page_response, streamed
 from logserver.api.faults import bad_parameter
-from logserver.api.once import OnceRoute
 from logserver.api.params import Compression, ContextParams, ExportParams, PageParams, zone_of
 from logserver.api.reading import Reading
 from logserver.api.streams import begun
@@ -27,13 +26,14 @@ from logserver.read.pages import Page, read_page
 from logserver.read.reader import RequestDeadline
 from logserver.times import TimeRange
 from milepost.problem import Problem
+from milepost.query import StrictRoute
 
 _FORMATS = ("json", "ndjson", "text")
 
 
 def logs_router(reading: Reading) -> APIRouter:
     """Return the routes that answer lines."""
-    router = APIRouter(prefix="/api/v1", tags=["logs"], route_class=OnceRoute)
+    router = APIRouter(prefix="/api/v1", tags=["logs"], route_class=StrictRoute)
     paged = documented(PageModel, examples.PAGE, also=examples.PAGE_ALSO)
 
     @router.get("/logs", responses=paged)

@@ -1,16 +1,12 @@
-"""The query parameters, declared once: parsed, bounded and documented in OpenAPI from here.
-
-A parameter that no route knows is refused: a misspelt filter must not quietly select everything.
-"""
+"""The query parameters, declared once: parsed, bounded and documented in OpenAPI from here."""
 
 from __future__ import annotations
 
 import time
 from datetime import tzinfo
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
 from logserver.api.examples import LINE
 from logserver.api.faults import bad_parameter
@@ -43,26 +39,7 @@ def zone_of(name: str) -> tzinfo:
         raise bad_parameter("tz", str(error)) from error
 
 
-class Params(BaseModel):
-    """The base: unknown parameters are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known(cls, values: Any) -> Any:
-        for parameter in values:
-            if parameter not in cls.model_fields:
-                known = f"there are {', '.join(sorted(cls.model_fields))}" if cls.model_fields else "there is none"
-                raise PydanticCustomError(
-                    "unknown_parameter",
-                    "this is no parameter here; {known}",
-                    {"parameter": parameter, "known": known},
-                )
-        return values
-
-
-class SelectionParams(Params):
+class SelectionParams(BaseModel):
     """Which lines."""
 
     namespace: Annotated[list[str], Field(default_factory=list, description=_PATTERNS, examples=[["risk", "team-*"]])]
@@ -121,7 +98,7 @@ def _check_levels(values: list[str]) -> None:
             raise bad_parameter("level", f"{value!r} is not a level; there are {', '.join(LEVELS)}")
 
 
-class TimeParams(Params):
+class TimeParams(BaseModel):
     """From when until when."""
 
     start: Annotated[
@@ -149,7 +126,7 @@ class TimeParams(Params):
             raise bad_parameter(name, str(error)) from error
 
 
-class TextParams(Params):
+class TextParams(BaseModel):
     """How plain text looks."""
 
     timestamps: Annotated[bool, Field(description="Plain text: begin each line with its time.")] = False
@@ -227,10 +204,6 @@ class ValuesParams(SelectionParams, TimeParams):
 
 class FieldsParams(SelectionParams, TimeParams):
     """Fields of a selection."""
-
-
-class StatsParams(Params):
-    """None: what the store holds is not narrowed but by what the caller may read."""
 
 
 class RejectsParams(TimeParams):

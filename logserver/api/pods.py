@@ -15,14 +15,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import streamed
 from logserver.api.faults import bad_parameter
-from logserver.api.once import OnceRoute
-from logserver.api.params import Params, literal_filter
+from logserver.api.params import literal_filter
 from logserver.api.reading import Reading
 from logserver.api.streams import begun, told
 from logserver.api.tail import Permission, checked, first_event, frames
@@ -35,9 +34,10 @@ from logserver.read.pages import PARTIAL, read_page
 from logserver.read.reader import RequestDeadline
 from logserver.times import EARLIEST_NS, NS, TimeRange, parse_instant
 from milepost.problem import Problem
+from milepost.query import StrictRoute
 
 
-class PodLogParams(Params):
+class PodLogParams(BaseModel):
     """The parameters of the Kubernetes pod log API, with its names and meanings."""
 
     container: Annotated[str, Field(description="Needed when the pod has several containers.")] = ""
@@ -55,7 +55,7 @@ class PodLogParams(Params):
 
 def pods_router(reading: Reading) -> APIRouter:
     """Return the pod log route."""
-    router = APIRouter(prefix="/api/v1", tags=["logs"], route_class=OnceRoute)
+    router = APIRouter(prefix="/api/v1", tags=["logs"], route_class=StrictRoute)
 
     @router.get(
         "/namespaces/{namespace}/pods/{pod}/log",

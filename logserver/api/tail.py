@@ -21,7 +21,6 @@ from logserver.api import examples
 from logserver.api.access import Allowed
 from logserver.api.answers import streamed
 from logserver.api.faults import bad_parameter
-from logserver.api.once import OnceRoute
 from logserver.api.params import TailParams, tail_cursor
 from logserver.api.reading import Reading
 from logserver.errors import LogServerError
@@ -32,6 +31,7 @@ from logserver.query.filters import Selection
 from logserver.read.formats import MEDIA_TYPES, TextStyle, ndjson_note, negotiate, text_line, text_note
 from milepost.auth import AuthUnavailable, Unauthenticated
 from milepost.problem import Problem
+from milepost.query import StrictRoute
 
 _FORMATS = ("sse", "ndjson", "text")
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -39,7 +39,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 def tail_router(reading: Reading) -> APIRouter:
     """Return the routes that follow."""
-    router = APIRouter(prefix="/api/v1", tags=["follow"], route_class=OnceRoute)
+    router = APIRouter(prefix="/api/v1", tags=["follow"], route_class=StrictRoute)
     responses = streamed(examples.TAIL)
 
     @router.get("/logs/tail", response_class=StreamingResponse, responses=responses)
