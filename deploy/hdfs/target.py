@@ -15,11 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.hdfs.errors import Refused
-from deploy.hdfs.tree import File
+from deploy.hdfs.tree import ASIDE, MARKER, File
 
 PIECE_BYTES = 1 << 20
-MARKER = ".milepost-model"
-_ASIDE = ".milepost-partial"
 _SHOWN = 3
 
 
@@ -28,7 +26,7 @@ class Target:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._aside = folder / _ASIDE
+        self._aside = folder / ASIDE
 
     def claim(self, uri: str) -> None:
         """Make the folder ours, for this address; raises Refused when it belongs to somebody else."""
@@ -71,7 +69,7 @@ class Target:
     def _make_way(self, placed: Path) -> None:
         for parent in reversed(placed.parents):
             if parent.is_relative_to(self._folder) and parent.is_file():
-                parent.unlink()
+                parent.unlink(missing_ok=True)
         if placed.is_dir():
             shutil.rmtree(placed)
         placed.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from deploy.hdfs.answers import FileStatus, Summary
 from deploy.hdfs.errors import Refused, Unreachable
 
+MARKER = ".milepost-model"
+"""The file that says that a folder is ours."""
+ASIDE = ".milepost-partial"
+"""The folder in which files are until they are whole."""
 COPYING = "._COPYING_"
 """What `hdfs dfs -put` calls a file until it is whole."""
 DEPTH_MAX = 32
@@ -51,6 +55,8 @@ def entries_of(folder: Folder, listing: Sequence[FileStatus]) -> tuple[list[File
     files, folders = [], []
     for status in listing:
         name = _name(status, folder.path)
+        if not folder.depth and name in (MARKER, ASIDE):
+            continue  # of somebody who put a folder of ours into HDFS
         path, relative = f"{folder.path}/{name}", folder.below + name
         if status.type == "DIRECTORY":
             folders.append(Folder(path, f"{relative}/", folder.depth + 1))

@@ -76,7 +76,7 @@ class WebHdfs:
         query = urlencode({name: value for name, value in wanted.items() if value})
         response, server = await self._from_a_namenode(path, query)
         if response.status == 307:
-            response.close()
+            response.release()
             target = _redirected(server, response.headers.get("Location", ""))
             headers = self._headers if target.origin() == server.origin() else {}
             response, server = await self._ask(target, path, headers), target
@@ -113,7 +113,12 @@ async def opened_session(settings: Hdfs) -> AsyncIterator[aiohttp.ClientSession]
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=READ_S)
     connector = aiohttp.TCPConnector(ssl=_tls(settings.ca), limit=0)
     async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        connector=connector,
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # The bytes of a file are those of HDFS, whatever a gateway thinks of their name.
+        headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,
     ) as session:
         yield session
 
@@ -154,7 +159,7 @@ def _redirected(server: URL, location: str) -> URL:
     except ValueError:
         target = URL()
     if target.scheme not in ("http", "https") or not target.host:
-        raise Unreachable(f"{_authority(server)} redirects to {location[:80]!r}, which is no address")
+        raise Unreachable(f"{_authority(server)} redirects to {location.partition('?')[0][:80]!r}, which is no address")
     if server.scheme == "https" and target.scheme != "https":
         raise Refused(
             f"{_authority(server)} speaks TLS and redirects to {_authority(target)} without: dfs.http.policy is to be "

@@ -86,6 +86,14 @@ def test_again_it_checks_what_is_there_and_makes_the_folder_what_the_model_is_no
     assert "files removed that the model no longer has: 1" in ended.output
 
 
+def test_a_downloaded_model_can_be_put_into_hdfs_as_it_is(hdfs: HdfsCluster, tmp_path: Path, log: Path) -> None:
+    put(hdfs, "/download/back", {"1/model": b"one", ".milepost-model": b"hdfs://other/m", ".milepost-partial/x": b"1"})
+    for _ in range(2):
+        assert run("hdfs://models/download/back", tmp_path / "m", log=log, namenodes=named(hdfs)).code == 0
+        assert content(tmp_path / "m") == {"1/model": b"one"}
+    assert (tmp_path / "m" / ".milepost-model").read_text() == "hdfs://models/download/back\n"
+
+
 def test_damage_of_an_earlier_download_is_found(hdfs: HdfsCluster, model: str, tmp_path: Path, log: Path) -> None:
     target = tmp_path / "m"
     assert run(f"hdfs://models{model}", target, log=log, namenodes=named(hdfs)).code == 0
