@@ -31,7 +31,7 @@ from aiokafka.errors import (
 from logserver.errors import Fatal, Transient
 from logserver.ingest.batch import Documents, Space
 from logserver.ingest.kafka_options import consumer_options
-from logserver.ingest.kafka_refusal import why_refused
+from logserver.ingest.kafka_refusal import silence, why_refused
 from logserver.ingest.recordbatches import WholeBatches
 from logserver.ingest.records import RawBatch, parse
 from logserver.metrics import Metrics
@@ -83,8 +83,8 @@ class KafkaSource:
         try:
             await self._consumer.start()
         except KafkaError as error:
-            silent = f"no Kafka at {', '.join(self._settings.brokers)}: {error}"
-            raise Transient(await why_refused(self._consumer, self._settings) or silent) from error
+            refused = await why_refused(self._consumer, self._settings)
+            raise Transient(refused or f"{await silence(self._settings)}: {error}") from error
 
     async def fetch(self, space: Space, *, rows_max: int, wait_s: float) -> list[tuple[TopicPartition, Documents]]:
         """Return about `rows_max` documents, waiting up to `wait_s` for the first; nothing of a revoked partition.

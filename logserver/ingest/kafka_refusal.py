@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import aiokafka
-from aiokafka.conn import create_conn
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
 from logserver.errors import Fatal
@@ -71,6 +71,27 @@ def refusal(error: BaseException, settings: KafkaSettings) -> str:
                 f"{brokers} refuse our credentials ({_named(settings, _CREDENTIALS)}, {_password(settings)}): {cause}"
             )
     return ""
+
+
+async def silence(settings: KafkaSettings) -> str:
+    """Say what is known of brokers that neither serve nor refuse: a listener of another protocol hangs up, or waits."""
+    for host, port, _ in collect_hosts(list(settings.brokers)):
+        if await _accepts(host, port):
+            return (
+                f"{host}:{port} accepts connections and does not serve us: it hangs, or its listener is not of "
+                f"kafka.security={settings.security}"
+            )
+    return f"no Kafka at {', '.join(settings.brokers)}"
+
+
+async def _accepts(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _error_of(host: str, port: int, options: Mapping[str, object]) -> Exception | None:

@@ -26,6 +26,7 @@ from tests.conftest import need
 from tests.e2e.server import LogServer
 from tests.parts.kafka import KafkaBroker, Secured
 from tests.parts.pki import Pki
+from tests.parts.ports import free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 WAIT_S = 90.0
@@ -272,6 +273,25 @@ async def lag_error(source: KafkaSource) -> str:
     except Transient as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize("security", ["PLAINTEXT", "SASL_PLAINTEXT"])
+async def test_a_listener_of_another_protocol_is_told_from_a_broker_that_is_down(
+    secured: KafkaBroker, security: str
+) -> None:
+    port = secured.secured_port
+    settings = KafkaSettings(brokers=(f"127.0.0.1:{port}",), security=security, username="logserver", password=WORD)
+    said = f"127.0.0.1:{port} accepts connections and does not serve us: .* not of kafka.security={security}"
+    with pytest.raises(Transient, match=said):
+        async with asyncio.timeout(WAIT_S), source_of("nothing", settings):
+            pass
+
+
+async def test_where_nothing_listens_there_is_no_kafka() -> None:
+    port = free_port()
+    with pytest.raises(Transient, match=f"no Kafka at 127.0.0.1:{port}"):
+        async with asyncio.timeout(WAIT_S), source_of("nothing", KafkaSettings(brokers=(f"127.0.0.1:{port}",))):
+            pass
 
 
 async def test_a_password_that_is_changed_at_the_brokers_is_refused_until_the_file_has_it(
