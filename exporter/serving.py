@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -40,7 +41,8 @@ class Exporter:
         """Collect, and return (content type, the page in pieces)."""
         encode, content_type = choose_encoder(accept)
         openmetrics = content_type.startswith(OPENMETRICS)
-        collection = await self.collector.collect(timeout_s)
+        with self.undisturbed():
+            collection = await self.collector.collect(timeout_s)
         samples = assemble(collection, self.pods, self.cluster)
         own = own_samples(collection, self.collector.counters, self.kubernetes, self.ring, mode=self.mode)
 
@@ -51,6 +53,14 @@ class Exporter:
                 yield _OPENMETRICS_END
 
         return content_type, pieces()
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Let what reads in the background wait inside this block."""
+        with ExitStack() as stack:
+            for source in self.background:
+                stack.enter_context(source.held())
+            yield
 
 
 def process_registry() -> CollectorRegistry:

@@ -6,6 +6,9 @@ of its page, and at most for `STALE_TURNS` turns, which last `pages.every` or wh
 is down at once, and nothing of it is served: `milepost_model_page_up` says which, `milepost_source_errors_total` why.
 Until the first turn is complete the source is `starting`.
 
+A scrape that is under way comes first: no page is begun meanwhile, or hundreds of them would share the event loop with
+it.
+
 Pages that were down are asked at the end of a turn, in the time that is left of it: hundreds of pods behind a
 NetworkPolicy that drops packets cost a timeout each, and must not make the figures of the others old.
 """
@@ -14,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from exporter.cluster.targets import PageTarget
@@ -33,6 +37,8 @@ from exporter.sources.wrapper import add_samples
 STALE_TURNS = 3
 SPREAD = 0.7
 """The part of a turn over which the pages that answer are spread; the rest is for those that do not."""
+HOLD_MAX_S = 1.0
+"""How long a page waits for scrapes to end, so that one who takes his page slowly cannot keep the others from us."""
 _PACE_S = 0.02
 """Pages that are due within this time are read together."""
 
@@ -73,6 +79,8 @@ class ModelPagesSource:
         self._failures: Counter[str] = Counter()
         self._turns = 0
         self._turn_s = 0.0
+        self._holders = 0
+        self._free = asyncio.Event()
 
     async def run(self, ready: Callable[[], bool]) -> None:
         """Read for ever, from when it is `ready` (it is known what to read); the first turn takes no more than it must.
@@ -86,6 +94,18 @@ class ModelPagesSource:
             started = loop.time()
             await self.turn(spread_s=SPREAD * self._every_s if self._turns else 0.0)
             await asyncio.sleep(max(0.0, started + self._every_s - loop.time()))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Begin no page inside this block."""
+        self._holders += 1
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            if not self._holders:
+                self._free.set()
 
     async def turn(self, *, spread_s: float = 0.0) -> None:
         """Read every page once, those that answered before spread over this time."""
@@ -148,6 +168,7 @@ class ModelPagesSource:
                 ahead_s = started + spread_s * index / len(targets) - loop.time()
                 if ahead_s > _PACE_S:
                     await asyncio.sleep(ahead_s)
+                await self._unheld()
                 if until is not None and loop.time() >= until:
                     return
                 outcome = await read_page(target, self._read, self._fetcher, self._bounds.timeout_s)
@@ -159,6 +180,12 @@ class ModelPagesSource:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._bounds.concurrency, len(targets))):
                 group.create_task(work())
+
+    async def _unheld(self) -> None:
+        if self._holders:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_MAX_S):
+                    await self._free.wait()
 
     def _read(self, target: PageTarget, page: bytes) -> _Reading:
         source, at = recognised(target.source, page), asyncio.get_running_loop().time()

@@ -16,6 +16,7 @@ from exporter.page import families as fam
 from exporter.page.family import Family
 from exporter.page.observations import FrontReading
 from exporter.page.samples import SourceResult
+from exporter.read import modelpages
 from exporter.read.fetch import Fetcher, FetchError
 from exporter.read.modelpages import STALE_TURNS, ModelPagesSource
 from exporter.read.pages import PageBounds
@@ -93,6 +94,25 @@ async def test_before_the_first_turn_is_complete_the_source_is_starting(pages: P
     assert (await source.collect(0)).error == "starting"
     await turn
     assert (await source.collect(0)).error == "deadline"
+
+
+async def test_no_page_is_begun_during_a_scrape_but_a_slow_scrape_keeps_none_from_us_for_ever(
+    pages: Pages, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modelpages, "HOLD_MAX_S", 0.4)
+    pages.answers["/good"] = EXECUTOR
+    source = model_pages(fetcher, *(target(pages, "/good") for _ in range(40)), concurrency=4)
+    with source.held():
+        turn = asyncio.create_task(source.turn())
+        with source.held():
+            await asyncio.sleep(0.2)
+            assert pages.paths == []
+        await asyncio.sleep(0.1)
+        assert pages.paths == [], "another scrape is still under way"
+        await until_asked(pages, 4)
+        assert len(pages.paths) == 4, "one for each of the four that waited long enough"
+    await turn
+    assert len(pages.paths) == 40
 
 
 async def test_a_source_is_down_only_when_all_its_pages_are(pages: Pages, fetcher: Fetcher) -> None:
