@@ -127,7 +127,8 @@ class Handler:
         told.interface, told.method = service.interface, method.name
         if self._token and not hmac.compare_digest(call.attachments.get("token", "").encode(), self._token.encode()):
             raise Refused(Status.BAD_REQUEST, f"{service.key} asks for a token, and the call has another one or none")
-        # Callers before 2.7 do not attach a timeout that they set for a method: without one, ours alone counts.
+        # Callers of 2.7 attach no timeout, those of 2.6 none that is set for a method: Dubbo's default of a second
+        # would cut off who waits longer, so that without one ours alone counts.
         limits = (call.timeout_s, method.timeout_s or service.timeout_s, self._model.timeout)
         timeout_s = min(limit for limit in limits if limit)
         request = await _aside(size, partial(request_of, body_bytes_max=self._model.body_max), method, call)

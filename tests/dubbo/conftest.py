@@ -23,6 +23,7 @@ services:
               returns: predictions.0, class: milepost.test.Score}
       scoreAll: {protocol: tensorflow, url: URL, model: score, arguments: [samples], class: milepost.test.Score}
       matrix: {url: URL, path: /any/matrix, arguments: [rows], body: $rows}
+      broken: {protocol: tensorflow, url: URL, model: broken, arguments: [rows]}
       count: {url: URL, path: /any/count, arguments: [start], body: $start}
       image: {protocol: tensorflow, url: URL, model: image, arguments: [picture], body: {instances: [$picture]},
               returns: predictions.0, type: string}

@@ -10,6 +10,8 @@ public interface Scorer {
 
     double[][] matrix(double[][] rows);
 
+    double[][] broken(double[][] rows);
+
     long count(long start);
 
     String image(byte[] picture);
