@@ -10,7 +10,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LEAN = ROOT / "deploy" / "images" / "lean.txt"
-PROGRAMS = ["milepost.cli", "milepost.preflight", "exporter.cli", "deploy.install.cli", "logserver.client.cli"]
+PROGRAMS = [
+    "milepost.cli",
+    "milepost.preflight",
+    "exporter.cli",
+    "deploy.install.cli",
+    "deploy.dubbo.cli",
+    "logserver.client.cli",
+]
 IMPORTED = """
 import importlib, sys
 sys.modules["sniffio"] = None  # anyio takes it where a tool of the tests has brought it

@@ -1,8 +1,8 @@
 """Real Dubbo callers: a JVM with the Dubbo of one version, which is told over its standard input what to call.
 
 Three generations: 2.6 is Alibaba's with packages of that name, 2.7 Apache's, 3.3 the present. The one client beside
-this file is written for the Apache names; for 2.6 they are replaced, the classes that it uses are the same. 2.6 gets a younger client of ZooKeeper
-than it asks for, because its own waits for ever under Java 17.
+this file is written for the Apache names; for 2.6 they are replaced, the classes that it uses are the same. 2.6 gets a
+younger client of ZooKeeper than it asks for, because its own waits for ever under Java 17.
 """
 
 from __future__ import annotations
