@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Registry:
         self._entries: dict[str, str] = {}
         self._here: set[str] = set()
         self._changed = asyncio.Event()
+        self._listener: Callable[[str], object] | None = None
 
     @property
     def complete(self) -> bool:
@@ -54,7 +55,8 @@ class Registry:
         """Keep these entries (folder, name) in ZooKeeper; never returns."""
         self._entries = {f"{folder}/{name}": folder for folder, name in entries}
         loop = asyncio.get_running_loop()
-        self._client.add_listener(lambda state: loop.call_soon_threadsafe(self._note, state))
+        self._listener = lambda state: loop.call_soon_threadsafe(self._note, state)
+        self._client.add_listener(self._listener)
         self._client.start_async()
         while True:
             done = self._client.connected and await self._register()
@@ -69,6 +71,9 @@ class Registry:
     async def leave(self) -> None:
         """End the session, and the entries with it, so that callers learn of a stop before it comes."""
         self._forget()
+        if self._listener is not None:
+            # The end that we make ourselves is no news.
+            self._client.remove_listener(self._listener)
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 await asyncio.to_thread(self._close)
@@ -93,7 +98,8 @@ class Registry:
             for path, folder in self._entries.items():
                 if await asyncio.to_thread(self._ensure, path, folder):
                     self._metrics.counter("registrations_total").inc()
-                    log.info("registered %s", path)
+                    # Not the entry's name: it may have the token in it.
+                    log.info("registered in %s", folder)
                 self._here.add(path)
         except (KazooException, KazooTimeoutError) as error:
             log.warning("registration failed, next try in %g s: %r", _RETRY_S, error)
