@@ -101,7 +101,8 @@ async def _side(settings: HttpSettings, metrics: Metrics, missing: Callable[[], 
 def _missing(server: Server, registry: Registry | None) -> str:
     if server.stopping:
         return "stopping"
-    return "not all services are registered in ZooKeeper" if registry is not None and not registry.complete else ""
+    # Only the first time: who knows our address, or found it before, needs no ZooKeeper to be served.
+    return "not all services are registered in ZooKeeper" if registry is not None and not registry.announced else ""
 
 
 def _provider(settings: RegistrySettings, host: str, port: int, token: str) -> Provider:

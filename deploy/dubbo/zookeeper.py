@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _CALL_S = 10.0
 _RETRY_S = 1.0
+_RECONNECT_S_MAX = 2.0
 _GOODBYE_S = 3.0
 
 
@@ -40,15 +41,18 @@ class Registry:
             hosts=settings.zookeeper,
             timeout=settings.session_timeout,
             auth_data=[("digest", self._credentials)] if self._credentials else [],
+            # Its own default waits up to a minute between tries, in which no caller would find us.
+            connection_retry={"max_tries": -1, "max_delay": _RECONNECT_S_MAX},
         )
         self._entries: dict[str, str] = {}
         self._here: set[str] = set()
+        self.announced = False
+        """Whether all entries were there at once, ever: what became of them since is for the metrics to tell."""
         self._changed = asyncio.Event()
         self._listener: Callable[[str], object] | None = None
 
     @property
-    def complete(self) -> bool:
-        """Whether all entries are there, as far as is known."""
+    def _complete(self) -> bool:
         return bool(self._entries) and len(self._here) == len(self._entries)
 
     async def run(self, entries: Sequence[tuple[str, str]]) -> None:
@@ -105,7 +109,8 @@ class Registry:
             log.warning("registration failed, next try in %g s: %r", _RETRY_S, error)
             self._here.discard(path)
         self._metrics.gauge("registry_services").set(len(self._here))
-        return self.complete
+        self.announced = self.announced or self._complete
+        return self._complete
 
     # In threads from here on.
 

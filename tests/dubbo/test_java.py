@@ -184,29 +184,6 @@ def test_a_typed_caller_gets_the_models_failure_as_an_rpc_exception(typed: Refer
     assert failed.value.error.endswith("dubbo.rpc.RpcException")
 
 
-@pytest.mark.parametrize("model", ["broken", "no-json"])
-def test_what_a_model_answered_is_not_asked_for_again(
-    caller: DubboCaller, gateway: DubboProgram, models: ModelServer, model: str
-) -> None:
-    stubborn = generic_of(caller, gateway, retries=2)
-    before = len(models.seen)
-    with pytest.raises(CallFailed):
-        stubborn.call("predict", text(model), ROWS)
-    assert len(models.seen) == before + 1
-
-
-@pytest.mark.parametrize(("method", "outcome"), [("nowhere", "unreachable"), ("brief", "timeout")])
-def test_what_no_model_answered_is_tried_as_often_as_the_caller_wants(
-    caller: DubboCaller, gateway: DubboProgram, method: str, outcome: str
-) -> None:
-    stubborn = generic_of(caller, gateway, retries=2)
-    counted = {"interface": MODELS, "method": method, "outcome": outcome}
-    before = gateway.metric("requests_total", **counted)
-    with pytest.raises(CallFailed):
-        stubborn.call(method, ROWS)
-    assert gateway.metric("requests_total", **counted) == before + 3
-
-
 def test_a_caller_that_does_not_wait_so_long_gives_up(caller: DubboCaller, gateway: DubboProgram) -> None:
     hasty = generic_of(caller, gateway, timeout=400)
     started = time.monotonic()

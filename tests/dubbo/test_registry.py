@@ -21,7 +21,7 @@ from tests.dubbo.test_java import MODELS, ROWS, plain, text
 from tests.dubbo.test_servicesfile import PLAIN, file
 from tests.dubbo.test_wire import eventually
 from tests.parts.addresses import make_local
-from tests.parts.dubbo import DubboCaller, Reference
+from tests.parts.dubbo import CallFailed, DubboCaller, Reference
 from tests.parts.proxy import BreakingProxy
 from tests.parts.zookeeper import ZooKeeper
 
@@ -50,10 +50,12 @@ def registered(
         folder, services, f"--registry-zookeeper={address}", f"--registry-root={root}",
         "--registry-session-timeout=2s", "--registry-check-interval=1s", "--dubbo-stop-notice=500ms", *flags,
     )  # fmt: skip
-    if ready:
-        program.start()
-    yield program
-    program.stop()
+    try:
+        if ready:
+            program.start()
+        yield program
+    finally:
+        program.stop()
 
 
 def entries(look: KazooClient, root: str, interface: str = MODELS) -> list[str]:
@@ -61,10 +63,10 @@ def entries(look: KazooClient, root: str, interface: str = MODELS) -> list[str]:
     return [unquote(name) for name in look.get_children(path)] if look.exists(path) else []
 
 
-def referred(caller: DubboCaller, zookeeper: ZooKeeper, root: str) -> Reference:
+def referred(caller: DubboCaller, zookeeper: ZooKeeper, root: str, retries: int = 0) -> Reference:
     return caller.refer(
         interface=MODELS, registry=f"zookeeper://{zookeeper.address}?group={root}", version="1.0.0", group="risk",
-        timeout=3000, check=False,
+        timeout=3000, check=False, retries=retries,
     )  # fmt: skip
 
 
@@ -87,6 +89,24 @@ def test_a_caller_finds_the_gateway(
         assert typed.call("count", {"t": "long", "v": 7})["v"] == 7
         reference.drop()
         typed.drop()
+
+
+def test_what_a_model_answered_is_not_asked_for_again_and_what_reached_none_is(
+    caller: DubboCaller, zookeeper: ZooKeeper, services: str, root: str, tmp_path: Path
+) -> None:
+    with registered(tmp_path, services, root, zookeeper.address) as program:
+        stubborn = referred(caller, zookeeper, root, retries=2)
+        eventually(lambda: answered(stubborn))
+        for method, arguments, outcome, times in (
+            ("predict", (text("broken"), ROWS), "model_failed", 1),
+            ("predict", (text("no-json"), ROWS), "model_failed", 2),
+            ("nowhere", (ROWS,), "unreachable", 3),
+            ("brief", (ROWS,), "timeout", 3),
+        ):
+            with pytest.raises(CallFailed):
+                stubborn.call(method, *arguments)
+            assert program.metric("requests_total", interface=MODELS, method=method, outcome=outcome) == times
+        stubborn.drop()
 
 
 def test_the_entry_says_what_callers_must_know() -> None:
@@ -141,11 +161,13 @@ def test_a_session_that_was_lost_is_made_good(
     ):
         proxy.stall()
         eventually(lambda: entries(look, root) == [])
-        eventually(lambda: program.ready() != "ready")
+        eventually(lambda: program.metric("registry_connected") == 0)
+        assert program.ready() == "ready", "whoever knows the address is served as before"
         proxy.cut()
         proxy.flow()
         eventually(lambda: len(entries(look, root)) == 1, 20)
-        eventually(lambda: program.ready() == "ready")
+        eventually(lambda: program.metric("registry_services") == 2)
+        assert program.metric("registry_connected") == 1
         assert program.metric("registrations_total") == 4
 
 
