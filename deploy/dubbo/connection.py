@@ -110,7 +110,9 @@ class Connection:
             # QoS commands of telnet end here too.
             log.info("%s sent what is not Dubbo: %s", self._writer.get_extra_info("peername"), error)
             self.close("not_dubbo")
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+        except TimeoutError:
+            self.close("slow_writer", abort=True)
+        except (asyncio.IncompleteReadError, ConnectionError):
             self.close("caller")
         finally:
             for task, answered in self.calls.items():
@@ -202,7 +204,9 @@ class Connection:
             self._refuse(header, Status.EXHAUSTED, f"the gateway is busy: {reason}", "exhausted")
             return
         try:
-            body = await self._read(size)
+            # What is admitted counts against everybody's bytes, also while it only trickles in.
+            async with asyncio.timeout(self._settings.receive_timeout):
+                body = await self._read(size)
         except BaseException:
             self._left(size)
             raise

@@ -28,6 +28,7 @@ _ATTACHMENTS_SINCE, _ATTACHMENTS_UNTIL = 20002, 20099
 _WITH_ATTACHMENTS = 3
 _EXCEPTION, _VALUE, _NULL = 0, 1, 2
 _PARAMETER = re.compile(r"\[*(?:[ZBCDFIJS]|L[^;\[(]+;)")
+_TIMEOUT_MS = re.compile(r"[1-9][0-9]{0,9}")
 _RPC_UNKNOWN = 0
 
 
@@ -60,7 +61,7 @@ class Invocation:
     def timeout_s(self) -> float | None:
         """How long the caller waits, when it says so."""
         text = self.attachments.get("timeout", "")
-        return int(text) / 1000 if text.isascii() and text.isdigit() and int(text) > 0 else None
+        return int(text) / 1000 if _TIMEOUT_MS.fullmatch(text) else None
 
     @property
     def application(self) -> str:

@@ -21,6 +21,9 @@ from deploy.dubbo.services import DNS_LABEL, MODEL, TENSOR, Method, Reference
 
 DEPTH_MAX = 100
 SHOWN_CHARS = 200
+_NUMBER_CHARS = 20
+"""What a number takes at most as JSON, with its comma."""
+_NUMBERS = frozenset({int, float, Long, bool})
 _BIG_NUMBERS = ("java.math.BigDecimal", "java.math.BigInteger")
 
 
@@ -110,8 +113,12 @@ class _Unfolding:
         if depth > DEPTH_MAX:
             raise Refused(Status.BAD_REQUEST, f"the arguments nest deeper than {DEPTH_MAX}, or contain themselves")
         match value:
+            case list() if _NUMBERS.issuperset(map(type, value)):
+                # Most of what models are asked: nothing in it needs to be looked at.
+                self._spend(len(value) * _NUMBER_CHARS)
+                unfolded: Any = value
             case list():
-                unfolded: Any = [self(item, depth + 1) for item in value]
+                unfolded = [self(item, depth + 1) for item in value]
             case dict():
                 unfolded = self._map(value.items(), depth)
             case JavaObject():
@@ -124,6 +131,7 @@ class _Unfolding:
             case Date():
                 unfolded = value.milliseconds
             case _:
+                self._spend(_NUMBER_CHARS)
                 unfolded = value
         return unfolded
 

@@ -23,6 +23,7 @@ class DubboSettings:
     in_flight_max: int = setting(1000, "Requests under way at once; further ones are answered EXHAUSTED.")
     in_flight_connection_max: int = setting(200, "Requests under way for one connection.")
     in_flight_bytes_max: Bytes = setting(Bytes(64 << 20), "Bytes of the requests under way together.")
+    receive_timeout: Seconds = setting(Seconds(30), "How long the rest of a request may take to arrive.")
     write_buffer_max: Bytes = setting(
         Bytes(32 << 20), "Answers that wait for one slow caller; with more it is cut off."
     )

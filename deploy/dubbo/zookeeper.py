@@ -37,13 +37,7 @@ class Registry:
         self._settings = settings
         self._metrics = metrics
         self._credentials = _credentials(settings.auth_file)
-        self._client = KazooClient(
-            hosts=settings.zookeeper,
-            timeout=settings.session_timeout,
-            auth_data=[("digest", self._credentials)] if self._credentials else [],
-            # Its own default waits up to a minute between tries, in which no caller would find us.
-            connection_retry={"max_tries": -1, "max_delay": _RECONNECT_S_MAX},
-        )
+        self._client = _client(settings, self._credentials)
         self._entries: dict[str, str] = {}
         self._here: set[str] = set()
         self.announced = False
@@ -142,6 +136,19 @@ class Registry:
         if not self._credentials:
             return list(OPEN_ACL_UNSAFE)
         return [make_acl("auth", "", all=True), make_acl("world", "anyone", read=True, create=True)]
+
+
+def _client(settings: RegistrySettings, credentials: str) -> KazooClient:
+    try:
+        return KazooClient(
+            hosts=settings.zookeeper,
+            timeout=settings.session_timeout,
+            auth_data=[("digest", credentials)] if credentials else [],
+            # Its own default waits up to a minute between tries, in which no caller would find us.
+            connection_retry={"max_tries": -1, "max_delay": _RECONNECT_S_MAX},
+        )
+    except ValueError as error:
+        raise SettingsError(f"registry.zookeeper {settings.zookeeper!r} is not host:port,…: {error}") from error
 
 
 def reaching(zookeeper: str) -> str:

@@ -82,6 +82,7 @@ def same(left: Value, right: Value) -> bool:
 @example("a" * 32_767 + "\N{GRINNING FACE}" + "b" * 40_000)
 @example(b"x" * 100_000)
 @example(-0.0)
+@example([0.1] * 200 + [1, 0.2] * 50 + [0.3] * 63 + [None])
 def test_what_is_written_is_read_back_with_its_types(value: Value) -> None:
     assert same(read(encode(value)), value)
 
@@ -189,6 +190,9 @@ HOSTILE = {
     "a class of two billion fields": b"C\x01aI\x7f\xff\xff\xff",
     "negative length": b"\x58I\xff\xff\xff\xff" + b"\x90",
     "lists in lists": b"\x79" * 1_000_000,
+    "doubles in two billion": b"\x58I\x7f\xff\xff\xff" + b"D\x00\x00\x00\x00\x00\x00\x00\x01" * 90_000 + b"D\x00",
+    "more doubles than values": b"\x58I\x00\x02\x00\x00" + b"D\x00\x00\x00\x00\x00\x00\x00\x01" * 131_072,
+    "strewn doubles": b"\x57" + b"D\x00\x00\x00\x00\x00\x00\x00\x01\x90" * 90_000,
     "maps in maps": b"H\x90" * 500_000,
     "empty lists": b"\x57" + b"\x78" * 1_000_000 + b"Z",
     "classes all the way": b"C\x00\x90" * 300_000,

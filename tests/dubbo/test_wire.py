@@ -25,7 +25,7 @@ def small(services: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         tmp_path_factory.mktemp("small"), services, f"--dubbo-payload-max={PAYLOAD_MAX}", "--dubbo-heartbeat=1s",
         "--dubbo-in-flight-connection-max=4", "--dubbo-in-flight-max=6", "--dubbo-in-flight-bytes-max=150KiB",
         "--dubbo-connections-max=8", "--dubbo-values-max=1000", "--dubbo-stop-notice=0s",
-        "--dubbo-write-buffer-max=128KiB",
+        "--dubbo-write-buffer-max=128KiB", "--dubbo-receive-timeout=500ms",
     ).start()  # fmt: skip
     yield program
     program.stop()
@@ -249,12 +249,27 @@ def test_a_caller_that_answers_signs_of_life_stays(narrow: Wire) -> None:
     assert narrow.call(predict("sum", [[1]])).header.status == Status.OK
 
 
+def test_a_request_that_only_trickles_in_does_not_hold_its_place(narrow: Wire, small: DubboProgram) -> None:
+    before = small.metric("connections_closed_total", reason="slow_writer")
+    narrow.write(Header(1, 50_000, request=True, two_way=True).pack() + b"\x00")
+    eventually(lambda: small.metric("in_flight_bytes") == 50_000)
+    assert narrow.ends()
+    eventually(lambda: small.metric("connections_closed_total", reason="slow_writer") == before + 1)
+    assert (small.metric("in_flight_bytes"), small.metric("requests_in_flight")) == (0, 0)
+
+
 def test_a_caller_that_does_not_read_is_cut_off(small: DubboProgram) -> None:
-    content = body("$echo", "Ljava/lang/Object;", "x" * 60_000)
+    shared = ["x" * 30_000]
+    content = body("any", "Ljava/util/List;", [shared, shared])
     frame = Header(1, len(content), request=True, two_way=True).pack() + content
-    before = small.metric("connections_closed_total", reason="slow_reader")
-    with Wire(HOST, small.port, timeout_s=3) as connection:
+
+    def cut_off() -> float:
+        # By the answers that wait, when several come at once; else because nothing more is read of a silent caller.
+        return sum(small.metric("connections_closed_total", reason=reason) for reason in ("slow_reader", "idle"))
+
+    before = cut_off()
+    with Wire(HOST, small.port, timeout_s=20) as connection:
         # Far more than the kernel holds for both sides.
         with pytest.raises(ConnectionError):
-            connection.write(frame * (100 << 20 >> 16))
-        eventually(lambda: small.metric("connections_closed_total", reason="slow_reader") == before + 1)
+            connection.write(frame * (100 << 20 >> 15))
+        eventually(lambda: cut_off() == before + 1)
