@@ -27,7 +27,7 @@ from deploy.dubbo.services import Services
 from deploy.dubbo.servicesfile import ServicesError, read_services
 from deploy.dubbo.settings import DubboSettings, HttpSettings, ModelSettings, RegistrySettings
 from deploy.dubbo.side import create_app
-from deploy.dubbo.zookeeper import Registry, reaching
+from deploy.dubbo.zookeeper import Entry, Registry, reaching
 from milepost.settings import SettingsError
 
 log = logging.getLogger(__name__)
@@ -56,14 +56,13 @@ async def run(settings: Settings, *, listening: Callable[[str], None] = log.info
         server = Server(handler, metrics, settings.dubbo)
         host, port = await server.start()
         registry = Registry(settings.registry, metrics) if settings.registry.zookeeper else None
+        entries = _entries(settings.registry, services, host, port, token=token) if registry is not None else []
         side = await _side(settings.http, metrics, lambda: _missing(server, registry), stack)
         listening(f"listening on dubbo://{_written(host)}:{port}, health and metrics on {side}")
         stopped = _stop_signal()
         async with asyncio.TaskGroup() as group:
             heartbeats = group.create_task(server.keep_alive(), name="heartbeats")
             if registry is not None:
-                provider = _provider(settings.registry, host, port, token)
-                entries = [(folder_of(settings.registry.root, it), entry_of(provider, it)) for it in services.values()]
                 registering = group.create_task(registry.run(entries), name="registry")
             await stopped.wait()
             log.info("stopping")
@@ -105,11 +104,11 @@ def _missing(server: Server, registry: Registry | None) -> str:
     return "not all services are registered in ZooKeeper" if registry is not None and not registry.announced else ""
 
 
-def _provider(settings: RegistrySettings, host: str, port: int, token: str) -> Provider:
+def _entries(settings: RegistrySettings, services: Services, host: str, port: int, *, token: str) -> list[Entry]:
     address = settings.address or (reaching(settings.zookeeper) if host in _WILDCARDS else host)
-    return Provider(
-        settings.application, address, settings.port or port, os.getpid(), int(time.time() * 1000), asks_token=token
-    )
+    started_ms = int(time.time() * 1000)
+    us = Provider(settings.application, address, settings.port or port, os.getpid(), started_ms, asks_token=token)
+    return [Entry(folder_of(settings.root, service), entry_of(us, service)) for service in services.values()]
 
 
 def _stop_signal() -> asyncio.Event:

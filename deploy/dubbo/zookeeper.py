@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import KazooException
@@ -28,6 +28,13 @@ _CALL_S = 10.0
 _RETRY_S = 1.0
 _RECONNECT_S_MAX = 2.0
 _GOODBYE_S = 3.0
+
+
+class Entry(NamedTuple):
+    """An entry to keep: its folder, and its name, which is all that it says."""
+
+    folder: str
+    name: str
 
 
 class Registry:
@@ -49,9 +56,9 @@ class Registry:
     def _complete(self) -> bool:
         return bool(self._entries) and len(self._here) == len(self._entries)
 
-    async def run(self, entries: Sequence[tuple[str, str]]) -> None:
-        """Keep these entries (folder, name) in ZooKeeper; never returns."""
-        self._entries = {f"{folder}/{name}": folder for folder, name in entries}
+    async def run(self, entries: Sequence[Entry]) -> None:
+        """Keep these entries in ZooKeeper; never returns."""
+        self._entries = {f"{entry.folder}/{entry.name}": entry.folder for entry in entries}
         loop = asyncio.get_running_loop()
         self._listener = lambda state: loop.call_soon_threadsafe(self._note, state)
         self._client.add_listener(self._listener)

@@ -43,6 +43,14 @@ def test_check_tells_a_mistake_with_file_and_place(tmp_path: Path) -> None:
         ({"--model-ca-file": "/nowhere"}, "model.ca_file '/nowhere' cannot be used"),
         ({"--registry-zookeeper": "zk:port"}, "registry.zookeeper 'zk:port' is not host:port"),
         ({"--registry-zookeeper": "zk:1", "--registry-auth-file": "/nowhere"}, "registry.auth_file '/nowhere'"),
+        (
+            {"--dubbo-host": "0.0.0.0", "--registry-zookeeper": "127.0.0.1:many"},
+            "registry.zookeeper '127.0.0.1:many' is not host:port",
+        ),
+        (
+            {"--dubbo-host": "0.0.0.0", "--registry-zookeeper": "no-such-host.invalid:2181"},
+            "registry.zookeeper 'no-such-host.invalid:2181'",
+        ),
         ({"--dubbo-heartbeat": "often"}, "--dubbo-heartbeat is 'often'"),
     ],
 )

@@ -2,8 +2,7 @@
 
 Format: http://hessian.caucho.com/doc/hessian-serialization.html, with three things that only the Java code tells:
 
-- A string's length counts UTF-16 units, and each unit is encoded by itself, so that a character beyond the BMP is two
-  sequences of three bytes.
+- A string's length counts UTF-16 units, and each unit is encoded by itself (`text`).
 - The double of code 0x5f is 0.001 times a 32-bit integer, by multiplication, and not a 32-bit float.
 - Each list, map and object takes the next number for references when it begins; strings, dates and bytes take none.
 

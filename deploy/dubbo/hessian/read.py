@@ -7,11 +7,11 @@ list of one byte takes 56 bytes here.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from deploy.dubbo.hessian.text import decoded, end_of_units
 from deploy.dubbo.hessian.values import Date, HessianError, JavaObject, Long, TypedList, TypedMap, Value
 
 _INT = struct.Struct(">i")
@@ -21,9 +21,6 @@ _DOUBLE = struct.Struct(">d")
 _DOUBLE_CODE, _DOUBLE_MARK, _DOUBLE_BYTES = 0x44, b"D", 9
 _RUN_MAX = 64
 """Bytes looked at ahead are bounded, or a list in which other forms are strewn would be looked at again and again."""
-_CONTINUATION = bytes(range(0x80, 0xC0))
-_FOUR_BYTES = bytes(set(range(256)) - set(range(0xF0, 0xF8)))
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +119,7 @@ class Reader:
                 code = self._byte()
             chunks.append(self._last_string_chunk(code))
             raw = b"".join(chunks)
-        return _text(raw)
+        return decoded(raw)
 
     def _last_string_chunk(self, code: int) -> bytes:
         if code == 0x53:
@@ -138,20 +135,9 @@ class Reader:
         return high << 8 | low
 
     def _units(self, units: int) -> bytes:
-        """Return the bytes of that many UTF-16 units.
-
-        Counts whole pieces, not bytes one by one: a piece of n bytes has at most n units, so it never takes too much.
-        """
-        data, start = self._data, self._position
-        position, missing, longest = start, units, start + 3 * units
-        while missing > 0:
-            piece = data[position : position + missing]
-            if not piece or position > longest:
-                raise HessianError("the message ends within a string" if not piece else "a string is not UTF-8")
-            position += len(piece)
-            missing -= len(piece) if piece.isascii() else _units_in(piece)
-        self._position = min(self._end, _end_of_character(data, start, position))
-        return data[start : self._position]
+        start = self._position
+        self._position = end_of_units(self._data, start, units)
+        return self._data[start : self._position]
 
     def _read_bytes(self, code: int) -> bytes:
         chunks = []
@@ -298,35 +284,6 @@ class Reader:
 
     def _refuse(self, code: int) -> Value:
         raise HessianError(f"code 0x{code:02x} begins no value")
-
-
-def _units_in(piece: bytes) -> int:
-    """Return how many UTF-16 units begin in this piece; a sequence of four bytes, which Java never writes, is two."""
-    return len(piece.translate(None, _CONTINUATION)) + len(piece.translate(None, _FOUR_BYTES))
-
-
-def _end_of_character(data: bytes, start: int, position: int) -> int:
-    """Return where the character ends that begins last before `position`; the byte after it may look like its part."""
-    lead = position
-    while lead > start:
-        lead -= 1
-        byte = data[lead]
-        if not 0x80 <= byte < 0xC0:
-            return lead + (1 if byte < 0xC0 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4)
-    return position
-
-
-def _text(raw: bytes) -> str:
-    try:
-        if raw.isascii():
-            return raw.decode("ascii")
-        text = raw.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise HessianError(f"a string is not UTF-8: {error.reason}") from error
-    if _SURROGATE.search(text) is None:
-        return text
-    # Half a pair alone is no character; JSON could not carry it.
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 _TERMINATOR = 0x5A

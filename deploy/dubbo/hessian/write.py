@@ -6,17 +6,15 @@ and Java gets back the shape that it sent.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from deploy.dubbo.hessian.text import units_of
 from deploy.dubbo.hessian.values import Date, HessianError, JavaObject, Long, TypedList, TypedMap, Value
 
 _CHUNK = 0x8000
 _DEPTH_MAX = 200
-_BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
-_LONE = re.compile("[\ud800-\udfff]")
 
 
 class Writer:
@@ -104,9 +102,7 @@ class Writer:
         out += rest
 
     def _write_string(self, value: str) -> None:
-        # One Python character for each UTF-16 unit from here on, as Java counts.
-        units = value if value.isascii() else _BEYOND_BMP.sub(_pair, _LONE.sub("\ufffd", value))
-        start = 0
+        units, start = units_of(value), 0
         while len(units) - start > _CHUNK:
             # A pair stays together: that is how Java cuts as well.
             size = _CHUNK - (0xD800 <= ord(units[start + _CHUNK - 1]) < 0xDC00)
@@ -202,11 +198,6 @@ def encode(*values: Value) -> bytes:
     for value in values:
         writer.value(value)
     return writer.done()
-
-
-def _pair(match: re.Match[str]) -> str:
-    beyond = ord(match[0]) - 0x10000
-    return chr(0xD800 | beyond >> 10) + chr(0xDC00 | beyond & 0x3FF)
 
 
 _WRITERS: dict[type, Callable[[Writer, Any], None]] = {
