@@ -44,11 +44,10 @@ _OUTCOMES = {
     Status.SERIALIZATION_ERROR: "serialization",
     Status.SERVER_TIMEOUT: "timeout",
     Status.BAD_REQUEST: "bad_request",
-    Status.BAD_RESPONSE: "answer_too_large",
     Status.SERVICE_NOT_FOUND: "not_found",
     Status.SERVER_ERROR: "unreachable",
 }
-FAILED, DONE, CALLER_GONE, INTERNAL = "model_failed", "ok", "caller_gone", "internal"
+FAILED, TOO_LARGE, DONE, CALLER_GONE, INTERNAL = "model_failed", "answer_too_large", "ok", "caller_gone", "internal"
 _SHOWN_SERVICES = 5
 
 
@@ -117,8 +116,13 @@ class Handler:
         except ModelFailed as failed:
             told.outcome = FAILED
             return frame.answer(header, Status.OK, exception_body(call, str(failed), attached))
-        self._check_size(len(result))
-        told.outcome = DONE
+        limit = self._dubbo.payload_max
+        if len(result) > limit:
+            told.outcome = TOO_LARGE
+            text = f"the result is {len(result)} bytes, more than the {limit} that it may have (dubbo.payload_max)"
+            result = exception_body(call, text, attached)
+        else:
+            told.outcome = DONE
         return frame.answer(header, Status.OK, result)
 
     async def _ask(self, call: Invocation, size: int, told: _Told, request_id: str) -> tuple[Method, bytes]:
@@ -146,12 +150,6 @@ class Handler:
             there = ", ".join(sorted(service.methods))
             raise Refused(Status.SERVICE_NOT_FOUND, f"{key} has no method {call.method[:100]} here; there is {there}")
         return service, method
-
-    def _check_size(self, size: int) -> None:
-        limit = self._dubbo.payload_max
-        if size > limit:
-            text = f"the result is {size} bytes, more than the {limit} that an answer may have (dubbo.payload_max)"
-            raise Refused(Status.BAD_RESPONSE, text)
 
 
 def _result(method: Method, call: Invocation, answered: bytes, attached: dict[str, str]) -> bytes:

@@ -6,8 +6,8 @@ exception, and attachments for callers that know them (`DubboCodec`).
 
 Two kinds of failure reach a Java caller in different ways, and the difference matters: a status other than OK becomes
 an RpcException that the cluster of the caller tries again, elsewhere, up to its `retries`; an exception as the outcome
-is thrown as it is. What never reached a model is told by status. What a model answered is told by exception, because
-nobody knows whether that call may be repeated.
+is thrown as it is. What never reached a model is told by status, and so is a timeout, as the caller's own would be.
+What a model answered is told by exception, because nobody knows whether that call may be repeated.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_what_java_sends_arrives_as_json(generic: Reference, models: ModelServer
 def test_an_object_arrives_with_its_fields(generic: Reference, models: ModelServer) -> None:
     generic.call("any", SAMPLE)
     sent = models.seen[-1].body["it"]
-    assert sent.pop("kind") in ({"name": "CARD"}, "CARD")
+    assert sent.pop("kind") == {"name": "CARD"}
     parent = sent.pop("parent")
     assert (parent["user"], parent["features"], parent["age"]) == ("eve", None, 0)
     assert sent == {
