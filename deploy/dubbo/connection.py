@@ -17,7 +17,7 @@ from deploy.dubbo import frame
 from deploy.dubbo.frame import FrameError, Header, Status
 from deploy.dubbo.handler import Handler
 from deploy.dubbo.invocation import text_body
-from deploy.dubbo.metrics import OTHER, Metrics
+from deploy.dubbo.metrics import OTHER, Metrics, Outcome
 from deploy.dubbo.settings import DubboSettings
 
 log = logging.getLogger(__name__)
@@ -196,12 +196,12 @@ class Connection:
         if size > limit:
             await self._skip(size)
             text = f"the request is {size} bytes, more than the {limit} that it may have (dubbo.payload_max)"
-            self._refuse(header, Status.BAD_REQUEST, text, "too_large")
+            self._refuse(header, Status.BAD_REQUEST, text, Outcome.TOO_LARGE)
             return
         reason = self._admit(size)
         if reason:
             await self._skip(size)
-            self._refuse(header, Status.EXHAUSTED, f"the gateway is busy: {reason}", "exhausted")
+            self._refuse(header, Status.EXHAUSTED, f"the gateway is busy: {reason}", Outcome.EXHAUSTED)
             return
         try:
             # What is admitted counts against everybody's bytes, also while it only trickles in.
@@ -222,7 +222,7 @@ class Connection:
             self._show()
         return reason
 
-    def _refuse(self, header: Header, status: Status, text: str, outcome: str) -> None:
+    def _refuse(self, header: Header, status: Status, text: str, outcome: Outcome) -> None:
         self._metrics.ended(OTHER, OTHER, outcome, 0.0)
         if header.two_way:
             self.send(frame.answer(header, status, text_body(text)))

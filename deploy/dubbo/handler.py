@@ -29,7 +29,7 @@ from deploy.dubbo.invocation import (
     value_body,
 )
 from deploy.dubbo.mapping import request_of, value_of
-from deploy.dubbo.metrics import OTHER, Metrics
+from deploy.dubbo.metrics import OTHER, Metrics, Outcome
 from deploy.dubbo.services import Method, Service, Services, service_key
 from deploy.dubbo.settings import DubboSettings, ModelSettings
 
@@ -41,13 +41,12 @@ REQUEST_ID_ATTACHMENT = "milepost-request-id"
 _THREAD_BYTES = 64 << 10
 """Larger bodies are read and written in a thread: a tenth of a second in the event loop would delay all callers."""
 _OUTCOMES = {
-    Status.SERIALIZATION_ERROR: "serialization",
-    Status.SERVER_TIMEOUT: "timeout",
-    Status.BAD_REQUEST: "bad_request",
-    Status.SERVICE_NOT_FOUND: "not_found",
-    Status.SERVER_ERROR: "unreachable",
+    Status.SERIALIZATION_ERROR: Outcome.SERIALIZATION,
+    Status.SERVER_TIMEOUT: Outcome.TIMEOUT,
+    Status.BAD_REQUEST: Outcome.BAD_REQUEST,
+    Status.SERVICE_NOT_FOUND: Outcome.NOT_FOUND,
+    Status.SERVER_ERROR: Outcome.UNREACHABLE,
 }
-FAILED, TOO_LARGE, DONE, CALLER_GONE, INTERNAL = "model_failed", "answer_too_large", "ok", "caller_gone", "internal"
 _SHOWN_SERVICES = 5
 
 
@@ -57,7 +56,7 @@ class _Told:
 
     interface: str = OTHER
     method: str = OTHER
-    outcome: str = CALLER_GONE
+    outcome: Outcome = Outcome.CALLER_GONE
 
 
 class Handler:
@@ -92,7 +91,7 @@ class Handler:
         except Exception:
             log.exception("a request of %d bytes for %s.%s failed in an unforeseen way", len(body), told.interface,
                           told.method)  # fmt: skip
-            told.outcome = INTERNAL
+            told.outcome = Outcome.INTERNAL
             text = "the gateway failed in an unforeseen way; its log says how"
             return frame.answer(header, Status.SERVER_ERROR, text_body(text))
         finally:
@@ -114,15 +113,15 @@ class Handler:
                 method, answered = await self._ask(call, len(body), told, request_id)
                 result = await _aside(len(answered), _result, method, call, answered, attached)
         except ModelFailed as failed:
-            told.outcome = FAILED
+            told.outcome = Outcome.MODEL_FAILED
             return frame.answer(header, Status.OK, exception_body(call, str(failed), attached))
         limit = self._dubbo.payload_max
         if len(result) > limit:
-            told.outcome = TOO_LARGE
+            told.outcome = Outcome.ANSWER_TOO_LARGE
             text = f"the result is {len(result)} bytes, more than the {limit} that it may have (dubbo.payload_max)"
             result = exception_body(call, text, attached)
         else:
-            told.outcome = DONE
+            told.outcome = Outcome.OK
         return frame.answer(header, Status.OK, result)
 
     async def _ask(self, call: Invocation, size: int, told: _Told, request_id: str) -> tuple[Method, bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from milepost import __version__
@@ -9,6 +11,24 @@ from milepost.instruments import REQUEST_BUCKETS_S, Instruments, MetricDef
 
 PREFIX = "milepost_dubbo_"
 OTHER = "other"
+
+
+class Outcome(enum.StrEnum):
+    """What a request came to."""
+
+    OK = "ok"
+    MODEL_FAILED = "model_failed"
+    ANSWER_TOO_LARGE = "answer_too_large"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    BAD_REQUEST = "bad_request"
+    NOT_FOUND = "not_found"
+    SERIALIZATION = "serialization"
+    TOO_LARGE = "too_large"
+    EXHAUSTED = "exhausted"
+    CALLER_GONE = "caller_gone"
+    INTERNAL = "internal"
+
 
 TABLE: tuple[MetricDef, ...] = (
     MetricDef(Gauge, "build_info", "Always 1; the label says what runs.", ("version",)),
@@ -41,7 +61,7 @@ class Metrics(Instruments):
         super().__init__(PREFIX, TABLE)
         self.gauge("build_info", __version__).set(1)
 
-    def ended(self, interface: str, method: str, outcome: str, took_s: float) -> None:
+    def ended(self, interface: str, method: str, outcome: Outcome, took_s: float) -> None:
         """Count one request that ended."""
         self.counter("requests_total", interface, method, outcome).inc()
         self.histogram("request_duration_seconds", interface, method).observe(took_s)
