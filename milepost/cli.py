@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "exporter": ("exporter.cli:exporter", "Run the Prometheus exporter (node or cluster mode)."),
     "model": ("deploy.cli:model", "Deploy, roll out, roll back and explain models."),
     "platform": ("deploy.app:platform", "Run the model platform's HTTP API."),
+    "dubbo": ("deploy.dubbo.cli:dubbo", "Serve models to callers that speak Dubbo."),
     "install": ("deploy.install.cli:install", "Check what a cluster lacks for Milepost."),
     "hdfs-initializer": ("deploy.hdfs.cli:hdfs_initializer", "Download a model from HDFS (init container)."),
     "preflight": ("milepost.preflight:preflight", "Check a node before a model server starts (init container)."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import yaml
 
 import exporter.settings
 from deploy.app import SERVER_GROUPS
+from deploy.dubbo.described import described
+from deploy.dubbo.servicesfile import read_services
+from deploy.dubbo.settings import GROUPS as DUBBO_GROUPS
 from deploy.environments import parse
 from deploy.install.checks import GPU_PAGE
 from deploy.settings import Cluster
@@ -43,6 +47,26 @@ def built() -> Objects:
     return need(lambda: {name: kustomize.build(KUSTOMIZE / "overlays" / name) for name in OVERLAYS})
 
 
+@pytest.fixture(scope="module")
+def with_dubbo(built: Objects, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the entry for Dubbo adds to an overlay of prod."""
+    folder = tmp_path_factory.mktemp("overlay")
+    resources = [os.path.relpath(KUSTOMIZE / part, folder) for part in ("overlays/prod", "base/dubbo")]
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "milepost-prod",
+        "resources": resources,
+        "images": [{"name": "milepost-lean", "newName": "ghcr.io/milepost/milepost-lean", "newTag": "0.1.0"}],
+        "configMapGenerator": [
+            {"name": "dubbo", "behavior": "merge", "literals": ["MILEPOST_REGISTRY_ZOOKEEPER=zk-0:2181,zk-1:2181"]}
+        ],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    known = {(body["kind"], body["metadata"]["name"]) for body in built["prod"]}
+    return [body for body in kustomize.build(folder) if (body["kind"], body["metadata"]["name"]) not in known]
+
+
 def path_of(body: dict[str, Any]) -> str:
     """Return where an object of this kind lives."""
     version, kind, metadata = body["apiVersion"], body["kind"], body["metadata"]
@@ -70,6 +94,53 @@ def test_a_real_server_accepts_every_object_with_strict_validation(
                 await _apply(client, body, STRICT)
 
     asyncio.run(apply_all())
+
+
+@pytest.mark.cluster
+def test_a_real_server_accepts_the_entry_for_dubbo(cluster: ControlPlane, with_dubbo: list[dict[str, Any]]) -> None:
+    async def apply_all() -> None:
+        async with cluster.client() as client:
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "milepost-prod"}}
+            await _apply(client, namespace, {"fieldManager": "tests", "force": "true"})
+            for body in with_dubbo:
+                await _apply(client, body, STRICT)
+
+    asyncio.run(apply_all())
+    assert sorted(body["kind"] for body in with_dubbo) == [
+        "ConfigMap", "ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount",
+    ]  # fmt: skip
+
+
+def test_the_entry_for_dubbo_is_hardened_and_needs_nothing_of_the_cluster(with_dubbo: list[dict[str, Any]]) -> None:
+    ((body, pod),) = _pods(with_dubbo)
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+    assert (pod["securityContext"]["runAsNonRoot"], pod["automountServiceAccountToken"]) == (True, False)
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+    assert {"requests", "limits"} <= container["resources"].keys()
+    assert container["image"] == "ghcr.io/milepost/milepost-lean:0.1.0"
+    labels = body["spec"]["template"]["metadata"]["labels"]
+    selected = {item["kind"] for item in with_dubbo if _chosen(item) and _chosen(item).items() <= labels.items()}
+    assert selected == {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+
+
+def test_the_entry_for_dubbo_finds_its_services_and_has_time_to_stop(with_dubbo: list[dict[str, Any]]) -> None:
+    (config,) = [body for body in with_dubbo if _generated(body, "ConfigMap", "dubbo")]
+    (services,) = [body for body in with_dubbo if _generated(body, "ConfigMap", "dubbo-services")]
+    ((_, pod),) = _pods(with_dubbo)
+    (container,) = pod["containers"]
+    variables = {**config["data"], **{item["name"]: "10.0.0.7" for item in container["env"]}}
+    assert set(variables) <= {item.variable for item in settings_of(DUBBO_GROUPS)}
+    settings = load(DUBBO_GROUPS, flags={}, env=variables, file=None)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"dubbo": settings["dubbo"].port, "metrics": settings["http"].port}
+    (mount,) = [item for item in container["volumeMounts"] if item["name"] == "services"]
+    text = services["data"][Path(settings["dubbo"].services).relative_to(mount["mountPath"]).name]
+    assert next(described(read_services(text))) == "com.example.risk.FraudService:1.0.0"
+    stop_s = settings["dubbo"].stop_notice + settings["dubbo"].stop_timeout
+    assert stop_s + 10 <= pod["terminationGracePeriodSeconds"]
 
 
 @pytest.mark.cluster
@@ -246,6 +317,13 @@ def _pods(objects: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str,
 
 def _generated(body: dict[str, Any], kind: str, name: str) -> bool:
     return bool(body["kind"] == kind and body["metadata"]["name"].rpartition("-")[0] == name)
+
+
+def _chosen(body: dict[str, Any]) -> dict[str, str]:
+    """The labels that an object selects pods by."""
+    spec = body.get("spec", {})
+    selector = spec.get("podSelector") or spec.get("selector") or {}
+    return dict(selector.get("matchLabels", selector))
 
 
 def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:

@@ -16,6 +16,7 @@ PROGRAMS = [
     "exporter.cli",
     "deploy.install.cli",
     "deploy.hdfs.cli",
+    "deploy.dubbo.cli",
     "logserver.client.cli",
 ]
 IMPORTED = """

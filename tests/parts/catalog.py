@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.parts import addresses, axe, crds, hdfs, kafka, kubernetes_build, kustomize, model_servers
+from tests.parts import addresses, axe, crds, dubbo, hdfs, kafka, kubernetes_build, kustomize, model_servers, zookeeper
 from tests.parts.chromium import chromium
 from tests.parts.ingress_nginx import install_ingress_nginx
 from tests.parts.install import Part, Say, install
@@ -24,6 +24,8 @@ def _addresses(_: Say) -> str:
 INSTALLERS: dict[str, Callable[[Say], str]] = {
     "kafka": _folder(kafka.PART),
     "hdfs": _folder(hdfs.PART),
+    "zookeeper": _folder(zookeeper.PART),
+    **{f"dubbo-{version}": _folder(part) for version, part in dubbo.PARTS.items()},
     "addresses": _addresses,
     "prometheus": lambda say: programs(say)["prometheus"],
     "nginx": nginx_binary,
