@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 import yaml
 
-from dashboards.alerts import burnrate, models, pipeline, resources
+from dashboards.alerts import burnrate, dubbo, models, pipeline, resources
 from dashboards.alerts.rule import Group
 
 FOLDER = Path(__file__).parents[1] / "rules"
-GROUPS: tuple[Group, ...] = (*burnrate.GROUPS, *models.GROUPS, *resources.GROUPS, *pipeline.GROUPS)
+GROUPS: tuple[Group, ...] = (*burnrate.GROUPS, *models.GROUPS, *resources.GROUPS, *pipeline.GROUPS, *dubbo.GROUPS)
 HEADING = "# Made by `python -m dashboards.alerts.generate`; edit dashboards/alerts/.\n"
 
 

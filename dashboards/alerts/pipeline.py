@@ -112,7 +112,7 @@ TARGETS = Group(
     (
         Alert(
             "MilepostTargetDown", "warning",
-            'up{job=~"(.*/)?(milepost-)?(exporter|exporter-node|exporter-cluster|logserver|platform)"} == 0', "5m",
+            'up{job=~"(.*/)?(milepost-)?(exporter(-node|-cluster)?|logserver|platform|dubbo)"} == 0', "5m",
             f"Prometheus cannot scrape [job] {SELF}",
             f"The last scrapes of {SELF} (job [job]) failed: its alerts are blind.",
         ),

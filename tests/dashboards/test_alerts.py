@@ -13,7 +13,7 @@ import yaml
 
 from dashboards.alerts.generate import FOLDER, GROUPS, stale
 from dashboards.alerts.rule import Alert, Recording
-from tests.dashboards.cases import Case, models, pipeline, resources, samples, slo
+from tests.dashboards.cases import Case, dubbo, models, pipeline, resources, samples, slo
 from tests.dashboards.expressions import ROOT, grouping_labels, selectors
 from tests.dashboards.test_dashboards import KNOWN
 
@@ -26,6 +26,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "models": models.CASES,
     "resources": resources.CASES,
     "pipeline": pipeline.CASES,
+    "dubbo": dubbo.CASES,
 }
 ALL_CASES = [case for cases in CASES.values() for case in cases]
 VANISHING = {

@@ -13,6 +13,7 @@ import yaml
 
 from dashboards.generate import render, stale
 from deploy import metrics as platform_metrics
+from deploy.dubbo import metrics as dubbo_metrics
 from exporter.page.families import FAMILIES
 from exporter.page.family import Kind
 from logserver import metrics as logserver_metrics
@@ -54,6 +55,7 @@ def known_labels() -> dict[str, frozenset[str]]:
             known[family.name] = labels
     known.update(labels_of(logserver_metrics.PREFIX, logserver_metrics.TABLE))
     known.update(labels_of(platform_metrics.PREFIX, platform_metrics.TABLE))
+    known.update(labels_of(dubbo_metrics.PREFIX, dubbo_metrics.TABLE))
     return known
 
 

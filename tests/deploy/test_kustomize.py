@@ -57,6 +57,7 @@ def with_dubbo(built: Objects, tmp_path_factory: pytest.TempPathFactory) -> list
         "kind": "Kustomization",
         "namespace": "milepost-prod",
         "resources": resources,
+        "components": [os.path.relpath(KUSTOMIZE / "components/dubbo-monitoring", folder)],
         "images": [{"name": "milepost-lean", "newName": "ghcr.io/milepost/milepost-lean", "newTag": "0.1.0"}],
         "configMapGenerator": [
             {"name": "dubbo", "behavior": "merge", "literals": ["MILEPOST_REGISTRY_ZOOKEEPER=zk-0:2181,zk-1:2181"]}
@@ -98,8 +99,11 @@ def test_a_real_server_accepts_every_object_with_strict_validation(
 
 @pytest.mark.cluster
 def test_a_real_server_accepts_the_entry_for_dubbo(cluster: ControlPlane, with_dubbo: list[dict[str, Any]]) -> None:
+    definitions = need(crds.definitions)
+
     async def apply_all() -> None:
         async with cluster.client() as client:
+            await crds.apply_definitions(client, definitions)
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "milepost-prod"}}
             await _apply(client, namespace, {"fieldManager": "tests", "force": "true"})
             for body in with_dubbo:
@@ -108,6 +112,7 @@ def test_a_real_server_accepts_the_entry_for_dubbo(cluster: ControlPlane, with_d
     asyncio.run(apply_all())
     assert sorted(body["kind"] for body in with_dubbo) == [
         "ConfigMap", "ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount",
+        "ServiceMonitor",
     ]  # fmt: skip
 
 
@@ -122,8 +127,20 @@ def test_the_entry_for_dubbo_is_hardened_and_needs_nothing_of_the_cluster(with_d
     assert {"requests", "limits"} <= container["resources"].keys()
     assert container["image"] == "ghcr.io/milepost/milepost-lean:0.1.0"
     labels = body["spec"]["template"]["metadata"]["labels"]
-    selected = {item["kind"] for item in with_dubbo if _chosen(item) and _chosen(item).items() <= labels.items()}
+    of_pods = [item for item in with_dubbo if item["kind"] != "ServiceMonitor" and _chosen(item)]
+    selected = {item["kind"] for item in of_pods if _chosen(item).items() <= labels.items()}
     assert selected == {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+
+
+def test_prometheus_finds_the_entry_for_dubbo_and_the_alert_on_targets_knows_it(
+    built: Objects, with_dubbo: list[dict[str, Any]]
+) -> None:
+    (service,) = [body for body in with_dubbo if body["kind"] == "Service"]
+    (monitor,) = [body for body in with_dubbo if body["kind"] == "ServiceMonitor"]
+    assert _selects(monitor["spec"]["selector"], service["metadata"]["labels"])
+    ports = {port["name"] for port in service["spec"]["ports"]}
+    assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
+    assert re.fullmatch(_watched_jobs(built["prod"]), service["metadata"]["name"])
 
 
 def test_the_entry_for_dubbo_finds_its_services_and_has_time_to_stop(with_dubbo: list[dict[str, Any]]) -> None:
@@ -297,13 +314,18 @@ def test_every_dashboard_is_shipped() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_alerts_and_the_jobs_they_name_are_shipped(built: Objects, overlay: str) -> None:
-    (rules,) = [body for body in built[overlay] if body["kind"] == "PrometheusRule"]
-    expressions = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
-    wanted = next(found[1] for text in expressions if (found := re.search(r'up\{job=~"([^"]+)"\} == 0', text)))
+    wanted = _watched_jobs(built[overlay])
     jobs = [body["metadata"]["name"] for body in built[overlay] if body["kind"] == "ServiceMonitor"]
     jobs += [f"milepost-{overlay}/{b['metadata']['name']}" for b in built[overlay] if b["kind"] == "PodMonitor"]
     assert len(jobs) == 4
     assert all(re.fullmatch(wanted, job) for job in jobs)
+
+
+def _watched_jobs(objects: list[dict[str, Any]]) -> str:
+    """The expression for the jobs whose targets an alert watches."""
+    (rules,) = [body for body in objects if body["kind"] == "PrometheusRule"]
+    expressions = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    return next(found[1] for text in expressions if (found := re.search(r'up\{job=~"([^"]+)"\} == 0', text)))
 
 
 async def _apply(client: KubeClient, body: dict[str, Any], params: dict[str, str]) -> None:
