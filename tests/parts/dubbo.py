@@ -18,60 +18,40 @@ from types import TracebackType
 from typing import Any
 
 from tests.parts import reaper
-from tests.parts.install import Part, Say, install, run, tool
+from tests.parts.install import install, run, tool
+from tests.parts.maven import jars
 
 SOURCES = Path(__file__).parent / "dubbo_caller"
 ANSWER_S = 60.0
-_JACKSON = ("com.fasterxml.jackson.core", "jackson-databind", "2.13.5", "jar")
-_SILENT = ("org.slf4j", "slf4j-nop", "2.0.13", "jar")
+_JACKSON = "com.fasterxml.jackson.core:jackson-databind:2.13.5"
 _ARTIFACTS = {
     "2.6.12": (
-        ("com.alibaba", "dubbo", "2.6.12", "jar"),
-        ("org.apache.curator", "curator-recipes", "2.13.0", "jar"),
-        ("org.apache.zookeeper", "zookeeper", "3.5.10", "jar"),
-        ("io.netty", "netty-all", "4.1.66.Final", "jar"),
+        "com.alibaba:dubbo:2.6.12",
+        "org.apache.curator:curator-recipes:2.13.0",
+        "org.apache.zookeeper:zookeeper:3.5.10",
+        "io.netty:netty-all:4.1.66.Final",
+        "org.slf4j:slf4j-nop:1.7.36",
         _JACKSON,
-        ("org.slf4j", "slf4j-nop", "1.7.36", "jar"),
     ),
     "2.7.23": (
-        ("org.apache.dubbo", "dubbo", "2.7.23", "jar"),
-        ("org.apache.curator", "curator-x-discovery", "5.7.1", "jar"),
-        ("org.apache.zookeeper", "zookeeper", "3.9.5", "jar"),
+        "org.apache.dubbo:dubbo:2.7.23",
+        "org.apache.curator:curator-x-discovery:5.7.1",
+        "org.apache.zookeeper:zookeeper:3.9.5",
+        "org.slf4j:slf4j-nop:2.0.13",
         _JACKSON,
-        _SILENT,
     ),
     "3.3.2": (
-        ("org.apache.dubbo", "dubbo", "3.3.2", "jar"),
-        ("org.apache.dubbo", "dubbo-dependencies-zookeeper-curator5", "3.3.2", "pom"),
+        "org.apache.dubbo:dubbo:3.3.2",
+        "org.apache.dubbo:dubbo-dependencies-zookeeper-curator5:3.3.2:pom",
+        "org.slf4j:slf4j-nop:1.7.36",
         _JACKSON,
-        ("org.slf4j", "slf4j-nop", "1.7.36", "jar"),
     ),
 }
 VERSIONS = tuple(_ARTIFACTS)
 _OPENED = ("java.lang", "java.math", "java.util", "java.util.concurrent", "java.time")
 
 
-def _part(version: str) -> Part:
-    def fill(folder: Path, say: Say) -> None:
-        maven = tool("mvn", "a Dubbo caller")
-        tool("javac", "a Dubbo caller")
-        say(f"dubbo {version}: copying jars with Maven")
-        dependencies = "".join(
-            f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{number}</version>"
-            f"<type>{kind}</type></dependency>"
-            for group, name, number, kind in _ARTIFACTS[version]
-        )
-        (folder / "pom.xml").write_text(
-            '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
-            "<groupId>milepost.test</groupId><artifactId>dubbo</artifactId><version>1</version>"
-            f"<packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>\n"
-        )
-        run([maven, "-B", "-q", "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'libs'}"], cwd=folder)
-
-    return Part("dubbo", version, fill)
-
-
-PARTS = {version: _part(version) for version in VERSIONS}
+PARTS = {version: jars("dubbo", version, artifacts, told="jars") for version, artifacts in _ARTIFACTS.items()}
 
 
 class CallFailed(Exception):  # noqa: N818 - what the caller saw
@@ -165,7 +145,19 @@ class DubboCaller:
             main = sources / "milepost" / "test" / "Caller.java"
             main.write_text(main.read_text().replace("org.apache.dubbo", "com.alibaba.dubbo"))
         files = [str(file) for file in sorted(sources.rglob("*.java"))]
-        run(["javac", "-nowarn", "-encoding", "UTF-8", "-d", str(classes), "-cp", f"{self._libs}/*", *files])
+        run(
+            [
+                tool("javac", "a Dubbo caller"),
+                "-nowarn",
+                "-encoding",
+                "UTF-8",
+                "-d",
+                str(classes),
+                "-cp",
+                f"{self._libs}/*",
+                *files,
+            ]
+        )
         return classes
 
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from tests.parts.install import Part, Say, install, run, tool
+from tests.parts.install import install
+from tests.parts.maven import jars
 from tests.parts.ports import free_ports
 from tests.parts.process import Process
 
@@ -23,34 +24,21 @@ CALL_S = 60.0
 BLOCK_BYTES = 1 << 20
 USER = "root"
 
-_ARTIFACTS = (
-    # Nearer than what Hadoop asks for, two versions of which do not fit each other.
-    ("com.fasterxml.jackson.core", "jackson-databind", "2.12.7.1"),
-    ("com.fasterxml.jackson.core", "jackson-core", "2.12.7"),
-    ("org.apache.hadoop", "hadoop-minicluster", VERSION),
-    ("org.mockito", "mockito-core", "4.11.0"),
-    ("junit", "junit", "4.13.2"),
-)
 _SOURCE = Path(__file__).with_name("MiniHdfs.java")
 
-
-def _fill(folder: Path, say: Say) -> None:
-    maven = tool("mvn", "HDFS")
-    tool("java", "HDFS")
-    say("hdfs: copying about 190 jars (110 MB) with Maven")
-    dependencies = "".join(
-        f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>"
-        for group, name, version in _ARTIFACTS
-    )
-    (folder / "pom.xml").write_text(
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
-        "<groupId>milepost.test</groupId><artifactId>hdfs</artifactId><version>1</version><packaging>pom</packaging>"
-        f"<dependencies>{dependencies}</dependencies></project>\n"
-    )
-    run([maven, "-B", "-q", "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'libs'}"], cwd=folder)
-
-
-PART = Part("hdfs", VERSION, _fill)
+PART = jars(
+    "hdfs",
+    VERSION,
+    (
+        # Nearer than what Hadoop asks for, two versions of which do not fit each other.
+        "com.fasterxml.jackson.core:jackson-databind:2.12.7.1",
+        "com.fasterxml.jackson.core:jackson-core:2.12.7",
+        f"org.apache.hadoop:hadoop-minicluster:{VERSION}",
+        "org.mockito:mockito-core:4.11.0",
+        "junit:junit:4.13.2",
+    ),
+    told="about 190 jars (110 MB)",
+)
 
 
 class HdfsCluster:

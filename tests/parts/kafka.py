@@ -14,7 +14,8 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.parts.install import Part, Say, install, run, tool
+from tests.parts.install import install, run
+from tests.parts.maven import jars
 from tests.parts.pki import Pki
 from tests.parts.ports import free_port
 from tests.parts.process import Process
@@ -22,30 +23,16 @@ from tests.parts.process import Process
 VERSION = "4.1.0"
 START_S = 90.0
 
-_ARTIFACTS = (
-    ("org.apache.kafka", "kafka_2.13", VERSION),
-    ("org.apache.kafka", "kafka-tools", VERSION),
-    ("org.slf4j", "slf4j-simple", "1.7.36"),
+PART = jars(
+    "kafka",
+    VERSION,
+    (
+        f"org.apache.kafka:kafka_2.13:{VERSION}",
+        f"org.apache.kafka:kafka-tools:{VERSION}",
+        "org.slf4j:slf4j-simple:1.7.36",
+    ),
+    told="about 90 jars (54 MB)",
 )
-
-
-def _fill(folder: Path, say: Say) -> None:
-    maven = tool("mvn", "Apache Kafka")
-    tool("java", "Apache Kafka")
-    say("kafka: copying about 90 jars (54 MB) with Maven")
-    dependencies = "".join(
-        f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>"
-        for group, name, version in _ARTIFACTS
-    )
-    (folder / "pom.xml").write_text(
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
-        "<groupId>milepost.test</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>"
-        f"<dependencies>{dependencies}</dependencies></project>\n"
-    )
-    run([maven, "-B", "-q", "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'libs'}"], cwd=folder)
-
-
-PART = Part("kafka", VERSION, _fill)
 
 
 @dataclass(frozen=True, slots=True)

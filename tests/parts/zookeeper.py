@@ -7,38 +7,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.parts.install import Part, Say, install, run, tool
+from tests.parts.install import install
+from tests.parts.maven import jars
 from tests.parts.ports import free_port
 from tests.parts.process import Process
 
 VERSION = "3.9.5"
 START_S = 60.0
 
-_ARTIFACTS = (
-    ("org.apache.zookeeper", "zookeeper", VERSION),
-    ("io.dropwizard.metrics", "metrics-core", "4.1.12.1"),
-    ("org.xerial.snappy", "snappy-java", "1.1.10.5"),
-    ("org.slf4j", "slf4j-simple", "2.0.13"),
+PART = jars(
+    "zookeeper",
+    VERSION,
+    (
+        f"org.apache.zookeeper:zookeeper:{VERSION}",
+        "io.dropwizard.metrics:metrics-core:4.1.12.1",
+        "org.xerial.snappy:snappy-java:1.1.10.5",
+        "org.slf4j:slf4j-simple:2.0.13",
+    ),
+    told="about 20 jars",
 )
-
-
-def _fill(folder: Path, say: Say) -> None:
-    maven = tool("mvn", "ZooKeeper")
-    tool("java", "ZooKeeper")
-    say("zookeeper: copying about 20 jars with Maven")
-    dependencies = "".join(
-        f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>"
-        for group, name, version in _ARTIFACTS
-    )
-    (folder / "pom.xml").write_text(
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
-        "<groupId>milepost.test</groupId><artifactId>zookeeper</artifactId><version>1</version>"
-        f"<packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>\n"
-    )
-    run([maven, "-B", "-q", "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'libs'}"], cwd=folder)
-
-
-PART = Part("zookeeper", VERSION, _fill)
 
 
 class ZooKeeper:
