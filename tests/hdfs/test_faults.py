@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.hdfs import cli
 from tests.hdfs.command import content, run, start
 from tests.hdfs.gateway import STANDBY, Fault, Gateway
 from tests.parts.hdfs import BLOCK_BYTES, HdfsCluster
@@ -171,6 +172,18 @@ def test_after_its_end_only_the_rest_is_downloaded(
     assert content(target) == {"model.bin": BYTES}
     first, rest = gateway.offsets(PATH)
     assert (first, rest > 500_000) == (0, True)
+
+
+def test_a_long_download_says_how_far_it_is(
+    gateway: Gateway, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "PROGRESS_S", 0.2)
+    gateway.fault("OPEN", Fault(pause_s=0.03))
+    ended = run(f"webhdfs://{gateway.address}{PATH}", tmp_path / "m", log=log)
+    assert ended.code == 0
+    told = re.findall(r"^0 of 1 files, .* of 2\.0 MiB \((\d+)%\), .*/s$", ended.output, re.MULTILINE)
+    assert len(told) >= 3
+    assert [int(part) for part in told] == sorted(int(part) for part in told)
 
 
 @pytest.mark.parametrize(
