@@ -132,6 +132,7 @@ def _pass_on(to: BaseHTTPRequestHandler, real: Any, fault: Fault) -> None:
             piece[fault.flip_at - sent] ^= 1
         if fault.cut_after is not None and sent + len(piece) > fault.cut_after:
             to.wfile.write(piece[: fault.cut_after - sent])
+            time.sleep(fault.pause_s)
             return
         to.wfile.write(piece)
         sent += len(piece)
