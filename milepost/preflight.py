@@ -14,10 +14,11 @@ from pathlib import Path
 
 import click
 
+from milepost.termination import TERMINATION_LOG, leave
+
 EXIT_MISSING = 86
 EXIT_UNKNOWN = 87
 CPUINFO = Path("/proc/cpuinfo")
-TERMINATION_LOG = Path("/dev/termination-log")
 
 KERNEL_NAMES = {
     "FMA3": "fma",
@@ -77,6 +78,5 @@ def avx(features: tuple[str, ...], cpuinfo: Path, termination_log: Path) -> None
 
 def _end(message: str, code: int, termination_log: Path) -> None:
     click.echo(message)
-    if termination_log.exists():
-        termination_log.write_text(message)
+    leave(message, termination_log)
     raise SystemExit(code)

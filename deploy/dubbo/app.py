@@ -25,7 +25,7 @@ from deploy.dubbo.provider import Provider, entry_of, folder_of
 from deploy.dubbo.server import Server
 from deploy.dubbo.services import Services
 from deploy.dubbo.servicesfile import ServicesError, read_services
-from deploy.dubbo.settings import DubboSettings, HttpSettings, ModelSettings, RegistrySettings
+from deploy.dubbo.settings import DubboSettings, HttpSettings, ModelSettings, RegistrySettings, secret_of
 from deploy.dubbo.side import create_app
 from deploy.dubbo.zookeeper import Entry, Registry, reaching
 from milepost.settings import SettingsError
@@ -121,10 +121,7 @@ def _stop_signal() -> asyncio.Event:
 def _secret(file: str) -> str:
     if not file:
         return ""
-    try:
-        text = Path(file).read_text().strip()
-    except OSError as error:
-        raise SettingsError(f"dubbo.token_file {file!r} cannot be read: {error}") from error
+    text = secret_of("dubbo.token_file", file)
     if not text:
         raise SettingsError(f"dubbo.token_file {file!r} is empty")
     return text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from milepost.settings import setting
+from milepost.settings import SettingsError, setting
 from milepost.units import Bytes, Seconds
 
 
@@ -74,3 +75,11 @@ GROUPS: Mapping[str, type] = {
     "registry": RegistrySettings,
     "http": HttpSettings,
 }
+
+
+def secret_of(name: str, file: str) -> str:
+    """Return the text of the file that the setting `name` names. Raises SettingsError."""
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{name} {file!r} cannot be read: {error}") from error

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from kazoo.client import KazooClient, KazooState
@@ -19,7 +18,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_acl
 
 from deploy.dubbo.metrics import Metrics
-from deploy.dubbo.settings import RegistrySettings
+from deploy.dubbo.settings import RegistrySettings, secret_of
 from milepost.settings import SettingsError
 
 log = logging.getLogger(__name__)
@@ -174,10 +173,7 @@ def reaching(zookeeper: str) -> str:
 def _credentials(file: str) -> str:
     if not file:
         return ""
-    try:
-        text = Path(file).read_text().strip()
-    except OSError as error:
-        raise SettingsError(f"registry.auth_file {file!r} cannot be read: {error}") from error
+    text = secret_of("registry.auth_file", file)
     if ":" not in text:
         raise SettingsError(f"registry.auth_file {file!r} must have one line, user:password")
     return text

@@ -18,14 +18,12 @@ from deploy.hdfs.settings import GROUPS, Hdfs
 from deploy.hdfs.target import Target
 from deploy.hdfs.webhdfs import WebHdfs, opened_session
 from milepost.settings import SettingsError, add_options, load
+from milepost.termination import TERMINATION_LOG, leave
 
 EXIT_REFUSED = 1
 EXIT_UNREACHABLE = 4
 EXIT_STOPPED = 143
 PROGRESS_S = 10.0
-TERMINATION_LOG = Path("/dev/termination-log")
-TERMINATION_MAX_BYTES = 4096
-"""What Kubernetes takes of a termination message."""
 PARALLEL_MAX = 64
 
 
@@ -117,5 +115,4 @@ def _size(size: float) -> str:
 
 def _tell(message: str, termination_log: Path) -> None:
     click.echo(f"Error: {message}", err=True)
-    if termination_log.exists():
-        termination_log.write_bytes(message.encode(errors="replace")[:TERMINATION_MAX_BYTES])
+    leave(message, termination_log)
