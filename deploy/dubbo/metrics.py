@@ -43,13 +43,17 @@ TABLE: tuple[MetricDef, ...] = (
         REQUEST_BUCKETS_S,
     ),
     MetricDef(Gauge, "requests_in_flight", "Requests under way."),
+    MetricDef(Gauge, "requests_in_flight_limit", "The most requests that may be under way at once."),
     MetricDef(Gauge, "in_flight_bytes", "Bytes of the requests under way."),
+    MetricDef(Gauge, "in_flight_limit_bytes", "The most bytes that the requests under way may have together."),
     MetricDef(Gauge, "connections", "Open connections of callers."),
+    MetricDef(Gauge, "connections_limit", "The most connections that may be open at once."),
     MetricDef(Counter, "connections_closed_total", "Connections that ended, by why.", ("reason",)),
     MetricDef(Counter, "received_bytes_total", "Bytes of frames that callers sent."),
     MetricDef(Counter, "sent_bytes_total", "Bytes of frames that were written for callers."),
     MetricDef(Gauge, "registry_connected", "1 while there is a session with ZooKeeper."),
     MetricDef(Gauge, "registry_services", "Services that are registered."),
+    MetricDef(Gauge, "registry_services_wanted", "Services that should be registered; 0 without a registry."),
     MetricDef(Counter, "registrations_total", "Entries made in ZooKeeper, those after a lost session too."),
 )
 

@@ -38,6 +38,9 @@ class Server:
         self._server: asyncio.Server | None = None
         self._arrived_at = 0.0
         self.stopping = False
+        metrics.gauge("requests_in_flight_limit").set(settings.in_flight_max)
+        metrics.gauge("in_flight_limit_bytes").set(settings.in_flight_bytes_max)
+        metrics.gauge("connections_limit").set(settings.connections_max)
 
     async def start(self) -> tuple[str, int]:
         """Listen; returns the address. Raises SettingsError."""

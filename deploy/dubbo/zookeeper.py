@@ -58,6 +58,7 @@ class Registry:
     async def run(self, entries: Sequence[Entry]) -> None:
         """Keep these entries in ZooKeeper; never returns."""
         self._entries = {f"{entry.folder}/{entry.name}": entry.folder for entry in entries}
+        self._metrics.gauge("registry_services_wanted").set(len(self._entries))
         loop = asyncio.get_running_loop()
         self._listener = lambda state: loop.call_soon_threadsafe(self._note, state)
         self._client.add_listener(self._listener)

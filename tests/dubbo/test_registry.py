@@ -163,6 +163,7 @@ def test_a_session_that_was_lost_is_made_good(
         eventually(lambda: entries(look, root) == [])
         eventually(lambda: program.metric("registry_connected") == 0)
         assert program.ready() == "ready", "whoever knows the address is served as before"
+        assert program.metric("registry_services_wanted") == 2
         proxy.cut()
         proxy.flow()
         eventually(lambda: len(entries(look, root)) == 1, 20)
