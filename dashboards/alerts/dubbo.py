@@ -8,16 +8,17 @@ from __future__ import annotations
 from dashboards.alerts.rule import Alert, Group
 
 P = "milepost_dubbo_"
-REQUESTS = f"{P}requests_total"
-OURS = '{outcome=~"model_failed|timeout|unreachable|answer_too_large|exhausted|internal"}'
-THEIRS = '{outcome=~"not_found|serialization|bad_request|too_large"}'
+REQUESTS = "requests_total"
+OURS = 'outcome=~"model_failed|timeout|unreachable|answer_too_large|exhausted|internal"'
+THEIRS = 'outcome=~"not_found|serialization|bad_request|too_large"'
 FAILED_MAX = 0.05
 CALLS_MIN = 0.1
 """Calls a second below which nothing is said: one of ten that fails is no trouble yet."""
 
 
-def _calls(matchers: str = "") -> str:
-    return f"sum by (interface, method) (rate({REQUESTS}{matchers}[5m]))"
+def _calls(matcher: str = "") -> str:
+    matchers = f"{{{matcher}}}" if matcher else ""
+    return f"sum by (interface, method) (rate({P}{REQUESTS}{matchers}[5m]))"
 
 
 DUBBO = Group(
