@@ -14,6 +14,7 @@ import click
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from dashboards.dubbo import dubbo
 from dashboards.fleet import fleet
 from dashboards.gpu import gpu
 from dashboards.model import model
@@ -27,6 +28,7 @@ DASHBOARDS: dict[str, Callable[[], Dashboard]] = {
     "gpu": gpu,
     "pipeline": pipeline,
     "rollout": rollout,
+    "dubbo": dubbo,
 }
 
 

@@ -1,4 +1,4 @@
-"""The variables on top of every dashboard: data source, job, instance, namespace, model, predictor.
+"""The variables on top of every dashboard: data source, job, instance, and what a dashboard is narrowed by.
 
 Each one narrows the next. All are refreshed when the time range changes, so that a model that is gone can be looked at.
 """
@@ -58,6 +58,7 @@ def instance(metric: str) -> QueryVariable:
 
 EXPORTERS = "milepost_exporter_build_info"
 LOG_SERVERS = "milepost_logserver_build_info"
+DUBBO_ENTRIES = "milepost_dubbo_build_info"
 MODELS = "milepost_model_replicas_wanted"
 
 
@@ -81,3 +82,17 @@ def predictor(name: str = "predictor", *, label: str | None = None, several: boo
 def node() -> QueryVariable:
     """Return the nodes that have cards."""
     return choice("node", 'label_values(milepost_node_gpu_capacity_cards{job=~"$job"}, node)')
+
+
+def place(metric: str) -> QueryVariable:
+    """Return the namespaces in which the program runs that serves this metric; only the Prometheus operator names them.
+
+    It is not called `namespace`: the links between the dashboards hand that on, and elsewhere it is a model's.
+    """
+    return choice("place", f'label_values({metric}{{job=~"$job"}}, namespace)', label="namespace")
+
+
+def interface(metric: str) -> QueryVariable:
+    """Return the services of Dubbo that were called, by their interfaces."""
+    query = f'label_values({metric}{{job=~"$job",instance=~"$instance",namespace=~"$place"}}, interface)'
+    return choice("interface", query, label="service")

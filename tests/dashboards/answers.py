@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ class Answers:
 
     url: str
     rate_interval: str
+    dashboards: Collection[str]
 
     def query(self, expr: str) -> Vector:
         """Return the instant vector of an expression."""
@@ -39,7 +40,7 @@ class Answers:
             return json.load(answer)["data"]
 
     def panels(self, chosen: Mapping[str, Mapping[str, str]]) -> dict[str, Vector]:
-        """Return the answer to every query of every dashboard, by its text in the dashboard.
+        """Return the answer to every query of the dashboards, by its text in the dashboard.
 
         `chosen` has the variables' values by dashboard; a variable without one means everything.
         """
@@ -47,14 +48,14 @@ class Answers:
             f"{target}: {target.expr}": self.query(
                 fill_in(target.expr, chosen.get(target.dashboard, {}), rate_interval=self.rate_interval)
             )
-            for target in targets()
+            for target in targets(self.dashboards)
         }
 
     def variables(self, chosen: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:
-        """Return the values that Grafana would offer for each variable of each dashboard, by `dashboard: $name`."""
+        """Return the values that Grafana would offer for each variable of the dashboards, by `dashboard: $name`."""
         offered: dict[str, set[str]] = {}
-        for name, dashboard in DASHBOARDS.items():
-            for variable in dashboard["templating"]["list"]:
+        for name in self.dashboards:
+            for variable in DASHBOARDS[name]["templating"]["list"]:
                 if variable["type"] == "query":
                     inner = variable["definition"].removeprefix("label_values(").removesuffix(")")
                     selector, label = inner.rsplit(", ", 1)
@@ -62,3 +63,8 @@ class Answers:
                     values = {series["metric"].get(label, "") for series in found}
                     offered[f"{name}: ${variable['name']}"] = values - {""}
         return offered
+
+
+def has_value(vector: Vector) -> bool:
+    """Say whether an answer would draw something."""
+    return any(series["value"][1] != "NaN" for series in vector)

@@ -27,6 +27,7 @@ from tests.dashboards.expressions import (
     grouping_labels,
     panels,
     selectors,
+    target_labels,
     targets,
 )
 
@@ -39,6 +40,7 @@ VARIABLES = {
     "gpu": ["datasource", "job", "instance", "node", "namespace", "model", "predictor"],
     "pipeline": ["datasource", "job", "instance"],
     "rollout": ["datasource", "job", "instance", "namespace", "model", "stable", "predictor", "ingress"],
+    "dubbo": ["datasource", "job", "instance", "place", "interface"],
 }
 
 
@@ -82,7 +84,7 @@ def test_rendering_is_the_same_every_time() -> None:
 
 
 def test_a_changed_missing_or_extra_file_is_stale(tmp_path: Path) -> None:
-    for name in ("fleet", "model", "gpu", "pipeline"):
+    for name in ("fleet", "model", "gpu", "pipeline", "dubbo"):
         (tmp_path / f"{name}.json").write_text(render(name))
     (tmp_path / "gpu.json").write_text("{}")
     (tmp_path / "old.json").write_text("{}")
@@ -172,7 +174,7 @@ def test_every_metric_and_label_exists(target: Target) -> None:
     available = set(TARGET_LABELS)
     for selector in found:
         assert selector.metric in KNOWN, selector.metric
-        labels = KNOWN[selector.metric] | TARGET_LABELS
+        labels = KNOWN[selector.metric] | target_labels(selector.metric)
         assert set(selector.labels) <= labels, f"{selector.metric}: {set(selector.labels) - labels}"
         available |= labels
     assert grouping_labels(target.expr) <= available
@@ -185,7 +187,7 @@ def test_variables_are_filled_from_metrics_that_exist(dashboard: Mapping[str, An
         match = re.fullmatch(r"label_values\((.*), ([a-z]+)\)", variable["definition"])
         assert match is not None
         (selector,) = selectors(match[1])
-        assert {match[2], *selector.labels} <= KNOWN[selector.metric] | TARGET_LABELS
+        assert {match[2], *selector.labels} <= KNOWN[selector.metric] | target_labels(selector.metric)
 
 
 def test_a_legend_names_labels_that_the_query_keeps() -> None:

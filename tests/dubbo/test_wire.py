@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from dashboards.alerts import dubbo
 from deploy.dubbo.frame import Header, Status
 from tests.conftest import need
-from tests.dashboards.expressions import selectors
 from tests.dubbo.models import SLOW_S, ModelServer
 from tests.dubbo.program import HOST, DubboProgram
 from tests.dubbo.wire import Wire, body, predict
@@ -52,14 +49,6 @@ def eventually(holds: Callable[[], bool], timeout_s: float = 10) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
-
-
-def test_every_series_that_an_alert_looks_at_is_on_the_page(gateway: DubboProgram, wire: Wire) -> None:
-    wire.call(predict("sum", [[1.0]]))
-    served = set(re.findall(r"^(\w+)(?:\{| )", gateway.get("/metrics"), re.MULTILINE))
-    wanted = {selector.metric for alert in dubbo.DUBBO.alerts() for selector in selectors(alert.expr)}
-    assert len(wanted) == 3
-    assert wanted <= served
 
 
 def test_a_call_is_answered_with_value_and_attachments(wire: Wire) -> None:

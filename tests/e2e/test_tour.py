@@ -9,11 +9,12 @@ import pytest
 
 from dashboards.alerts import dubbo
 from tests.conftest import need
-from tests.dashboards.expressions import DASHBOARDS, Target, selectors, targets
+from tests.dashboards.answers import has_value
+from tests.dashboards.expressions import DASHBOARDS, TOURED, Target, selectors, targets
 from tests.dashboards.test_alerts import ALERTS, RECORDINGS, unfolded
 from tests.e2e.tour.replica import CAUSE, TRACEBACK
 from tests.e2e.tour.stage import stage
-from tests.e2e.tour.story import ALERT, FAILING_RATIO, FIRES_WITHIN_S, Seen, has_value, tell
+from tests.e2e.tour.story import ALERT, FAILING_RATIO, FIRES_WITHIN_S, Seen, tell
 from tests.parts.chromium import Chromium
 from tests.parts.kafka import KafkaBroker
 from tests.parts.kubernetes import ControlPlane
@@ -23,8 +24,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.cluster, pytest.mark.browser, pytes
 
 VARIABLES = [
     f"{name}: ${variable['name']}"
-    for name, dashboard in DASHBOARDS.items()
-    for variable in dashboard["templating"]["list"]
+    for name in TOURED
+    for variable in DASHBOARDS[name]["templating"]["list"]
     if variable["type"] == "query"
 ]
 RARE = {"up", "milepost_exporter_series_dropped_total"}
@@ -88,7 +89,7 @@ def test_the_dashboards_log_panel_shows_it_too(seen: Seen) -> None:
     assert {line["model"] for line in seen.log_lines} == {"fraud"}
 
 
-@pytest.mark.parametrize("target", targets(), ids=lambda target: f"{target}: {target.expr[:60]}")
+@pytest.mark.parametrize("target", targets(TOURED), ids=lambda target: f"{target}: {target.expr[:60]}")
 def test_no_panel_is_empty(seen: Seen, target: Target) -> None:
     assert has_value(seen.panels[f"{target}: {target.expr}"])
 
@@ -108,7 +109,7 @@ def test_prometheus_runs_every_rule_without_an_error(seen: Seen) -> None:
 def test_every_series_that_an_alert_looks_at_was_there(seen: Seen) -> None:
     wanted = {selector.metric for alert in ALERTS for selector in selectors(unfolded(alert.expr))} - RARE
     missing = wanted - seen.metrics
-    # The entry for Dubbo takes no part in the tour: its alerts are held to its own page in tests/dubbo/test_wire.py.
+    # The entry for Dubbo takes no part in the tour: its alerts are held to its own page in tests/dubbo/test_watched.py.
     assert {name for name in missing if not name.startswith(dubbo.P)} == set()
 
 
