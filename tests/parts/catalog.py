@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tests.parts import addresses, axe, crds, dubbo, hdfs, kafka, kubernetes_build, kustomize, model_servers, zookeeper
 from tests.parts.chromium import chromium
+from tests.parts.filebeat import install_filebeat
 from tests.parts.ingress_nginx import install_ingress_nginx
 from tests.parts.install import Part, Say, install
 from tests.parts.nginx import nginx_binary
@@ -24,6 +25,7 @@ def _addresses(_: Say) -> str:
 INSTALLERS: dict[str, Callable[[Say], str]] = {
     "kafka": _folder(kafka.PART),
     "hdfs": _folder(hdfs.PART),
+    "filebeat": lambda say: str(install_filebeat(say)),
     "zookeeper": _folder(zookeeper.PART),
     **{f"dubbo-{version}": _folder(part) for version, part in dubbo.PARTS.items()},
     "addresses": _addresses,
