@@ -104,17 +104,17 @@ class Outlet:
 class Filebeat:
     """One Filebeat with a shipped configuration (`v8`, `static`), unchanged; `logs` is the /var/log that it sees.
 
-    What it has read is kept over its starts, in the folder that the DaemonSet has on the node's disk.
+    What it has read is kept over its starts in `data`, which the DaemonSet has on the node's disk.
     """
 
     def __init__(self, folder: Path, variant: str, outlet: Outlet, *, node: str, cluster: ControlPlane) -> None:
         self._program = install_filebeat() / "filebeat"
         self._folder = folder
-        self.logs = folder / "log"
+        self.logs, self.data = folder / "log", folder / "data"
         self.http_port = free_port()
-        for path in (self.logs / "containers", self.logs / "pods", folder / "etc" / "kafka", folder / "data"):
+        for path in (self.logs / "containers", self.logs / "pods", folder / "etc" / "kafka", self.data):
             path.mkdir(parents=True)
-        os.chown(folder / "data", NOBODY, NOBODY)
+        os.chown(self.data, NOBODY, NOBODY)
         self._give("filebeat.yml", (CONFIGURATIONS / variant / "filebeat.yml").read_bytes())
         self._give("kubeconfig", _with_ca(cluster.kubeconfig(SERVICE_ACCOUNT, ("system:serviceaccounts",))))
         for path in outlet.keys.iterdir() if outlet.keys else ():
