@@ -136,34 +136,34 @@ async def test_every_line_is_stored_and_shown_exactly_once_through_kills_and_res
     broker: KafkaBroker, tmp_path: Path
 ) -> None:
     topic = await broker.create_topic("logs", partitions=PARTITIONS)
-    server = LogServer(tmp_path, broker.bootstrap, topic)
-    server.start()
-    await asyncio.to_thread(server.wait_ready)
-    async with followed(server) as (model, pod):
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(produce(broker, topic))
-            tasks.create_task(disturb(broker, server, [model, pod]))
-        await caught_up(server)
-        await until(
-            lambda: model.count >= LINES // MODELS and pod.count >= len(range(5, LINES, FILES)),
-            "the followers to see the last line",
-            progress=lambda: (model.count, pod.count),
-        )
-    assert min(model.connections, pod.connections) > KILLS
-    assert [number for number in range(LINES) if model.seen[number] != (number % MODELS == 0)][:20] == []
-    assert [number for number in range(LINES) if pod.seen[number] != (number % FILES == 5)][:20] == []
-    assert await asyncio.to_thread(server.stop) == 0
+    with LogServer(tmp_path, broker.bootstrap, topic) as server:
+        server.start()
+        await asyncio.to_thread(server.wait_ready)
+        async with followed(server) as (model, pod):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(produce(broker, topic))
+                tasks.create_task(disturb(broker, server, [model, pod]))
+            await caught_up(server)
+            await until(
+                lambda: model.count >= LINES // MODELS and pod.count >= len(range(5, LINES, FILES)),
+                "the followers to see the last line",
+                progress=lambda: (model.count, pod.count),
+            )
+        assert min(model.connections, pod.connections) > KILLS
+        assert [number for number in range(LINES) if model.seen[number] != (number % MODELS == 0)][:20] == []
+        assert [number for number in range(LINES) if pod.seen[number] != (number % FILES == 5)][:20] == []
+        assert await asyncio.to_thread(server.stop) == 0
 
-    store = EmbeddedStore(server.store, sessions=1)
-    try:
-        (lines,) = read(
-            store,
-            "WITH toUInt64(extract(message, 'request ([0-9]+) of')) AS number "
-            "SELECT count() AS rows, uniqExact(number) AS numbers, min(number) AS first, max(number) AS last, "
-            "uniqExact(day) AS days FROM lines",
-        )
-        (rejects,) = read(store, "SELECT count() AS rows, uniqExact(raw) AS documents FROM rejects FINAL")
-    finally:
-        store.close()
-    assert lines == {"rows": LINES, "numbers": LINES, "first": 0, "last": LINES - 1, "days": 2}
-    assert rejects == {"rows": REJECTS, "documents": REJECTS}
+        store = EmbeddedStore(server.store, sessions=1)
+        try:
+            (lines,) = read(
+                store,
+                "WITH toUInt64(extract(message, 'request ([0-9]+) of')) AS number "
+                "SELECT count() AS rows, uniqExact(number) AS numbers, min(number) AS first, max(number) AS last, "
+                "uniqExact(day) AS days FROM lines",
+            )
+            (rejects,) = read(store, "SELECT count() AS rows, uniqExact(raw) AS documents FROM rejects FINAL")
+        finally:
+            store.close()
+        assert lines == {"rows": LINES, "numbers": LINES, "first": 0, "last": LINES - 1, "days": 2}
+        assert rejects == {"rows": REJECTS, "documents": REJECTS}

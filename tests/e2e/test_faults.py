@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import uuid
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -35,43 +35,43 @@ async def topic(kafka: KafkaBroker) -> str:
 async def test_a_whole_topic_delivered_again_stores_no_line_twice(
     kafka: KafkaBroker, topic: str, tmp_path: Path
 ) -> None:
-    server = LogServer(tmp_path, kafka.bootstrap, topic)
-    await send(kafka, topic, range(LINES))
-    server.start()
-    server.wait_ready()
-    await until(lambda: seen(server) >= LINES, "the first delivery")
-    server.kill()
-    with opened(server) as store:
-        store.execute("TRUNCATE TABLE positions")
-    server.start()
-    server.wait_ready()
-    await until(lambda: server.metric("duplicates_total") >= LINES, "the second delivery")
-    assert server.stop() == 0
-    with opened(server) as store:
-        assert_each_once(store, LINES)
+    with LogServer(tmp_path, kafka.bootstrap, topic) as server:
+        await send(kafka, topic, range(LINES))
+        server.start()
+        server.wait_ready()
+        await until(lambda: seen(server) >= LINES, "the first delivery")
+        server.kill()
+        with opened(server) as store:
+            store.execute("TRUNCATE TABLE positions")
+        server.start()
+        server.wait_ready()
+        await until(lambda: server.metric("duplicates_total") >= LINES, "the second delivery")
+        assert server.stop() == 0
+        with opened(server) as store:
+            assert_each_once(store, LINES)
 
 
 async def test_a_position_that_is_gone_is_counted_and_read_from_the_earliest(
     kafka: KafkaBroker, topic: str, tmp_path: Path
 ) -> None:
-    server = LogServer(tmp_path, kafka.bootstrap, topic)
-    await send(kafka, topic, range(1000))
-    server.start()
-    server.wait_ready()
-    await until(lambda: seen(server) >= 1000, "the first delivery")
-    assert server.stop() == 0
-    with opened(server) as store:
-        store.execute(
-            "INSERT INTO positions (topic, partition, next_offset, epoch, seq) SELECT topic, partition, 1000000000, "
-            "epoch, seq + 1000 FROM positions"
-        )
-    server.start()
-    server.wait_ready()
-    await until(lambda: server.metric("duplicates_total") >= 1000, "reading again")
-    assert server.metric("offset_resets_total") == PARTITIONS
-    assert server.stop() == 0
-    with opened(server) as store:
-        assert_each_once(store, 1000)
+    with LogServer(tmp_path, kafka.bootstrap, topic) as server:
+        await send(kafka, topic, range(1000))
+        server.start()
+        server.wait_ready()
+        await until(lambda: seen(server) >= 1000, "the first delivery")
+        assert server.stop() == 0
+        with opened(server) as store:
+            store.execute(
+                "INSERT INTO positions (topic, partition, next_offset, epoch, seq) "
+                "SELECT topic, partition, 1000000000, epoch, seq + 1000 FROM positions"
+            )
+        server.start()
+        server.wait_ready()
+        await until(lambda: server.metric("duplicates_total") >= 1000, "reading again")
+        assert server.metric("offset_resets_total") == PARTITIONS
+        assert server.stop() == 0
+        with opened(server) as store:
+            assert_each_once(store, 1000)
 
 
 async def test_lines_left_behind_by_a_kill_are_shown_once_to_who_follows_on(
@@ -129,31 +129,37 @@ async def test_a_topic_of_rubbish_stops_the_server_with_the_reason_however_often
 
 async def test_a_store_that_is_down_pauses_and_loses_nothing(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:
     port, data = free_port(), tmp_path / "clickhouse"
-    server = LogServer(tmp_path, kafka.bootstrap, topic, "--store-url", f"clickhouse://127.0.0.1:{port}")
-    with front(data, port):
-        server.start()
-        server.wait_ready()
-        await send(kafka, topic, range(1000))
-        await until(lambda: seen(server) >= 1000, "the lines before")
-    await send(kafka, topic, range(1000, 3000))
-    await until(lambda: server.ready().get("ready") is False, "being unready")
-    assert "the store" in server.ready()["problem"]
-    with front(data, port):
-        await until(lambda: seen(server) >= 3000, "the lines sent meanwhile")
-        assert server.ready()["ready"] is True
-        assert server.stop() == 0
-        with closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))) as store:
-            assert_each_once(store, 3000)
+    with LogServer(tmp_path, kafka.bootstrap, topic, "--store-url", f"clickhouse://127.0.0.1:{port}") as server:
+        with front(data, port):
+            server.start()
+            server.wait_ready()
+            await send(kafka, topic, range(1000))
+            await until(lambda: seen(server) >= 1000, "the lines before")
+        await send(kafka, topic, range(1000, 3000))
+        await until(lambda: server.ready().get("ready") is False, "being unready")
+        assert "the store" in server.ready()["problem"]
+        with front(data, port):
+            await until(lambda: seen(server) >= 3000, "the lines sent meanwhile")
+            assert server.ready()["ready"] is True
+            assert server.stop() == 0
+            with closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))) as store:
+                assert_each_once(store, 3000)
+
+
+def replicas(stack: ExitStack, folder: Path, kafka: KafkaBroker, topic: str, port: int) -> list[LogServer]:
+    """Return two log-servers, not started, on the store at this port; they end with the stack."""
+    made = []
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        url = f"clickhouse://127.0.0.1:{port}"
+        made.append(stack.enter_context(LogServer(folder / name, kafka.bootstrap, topic, "--store-url", url)))
+    return made
 
 
 async def test_two_replicas_share_a_topic_and_one_is_killed(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:
     port, data = free_port(), tmp_path / "clickhouse"
-    servers = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        url = f"clickhouse://127.0.0.1:{port}"
-        servers.append(LogServer(tmp_path / name, kafka.bootstrap, topic, "--store-url", url))
-    with front(data, port):
+    with front(data, port), ExitStack() as stack:
+        servers = replicas(stack, tmp_path, kafka, topic, port)
         servers[0].start()
         servers[0].wait_ready()
         sending = asyncio.create_task(send(kafka, topic, range(LINES)))
@@ -174,13 +180,8 @@ async def test_a_frozen_replica_that_wakes_up_after_losing_its_partitions_stores
     kafka: KafkaBroker, topic: str, tmp_path: Path
 ) -> None:
     port, data = free_port(), tmp_path / "clickhouse"
-    servers = []
-    for name in ("zombie", "heir"):
-        (tmp_path / name).mkdir()
-        url = f"clickhouse://127.0.0.1:{port}"
-        servers.append(LogServer(tmp_path / name, kafka.bootstrap, topic, "--store-url", url))
-    zombie, heir = servers
-    with front(data, port):
+    with front(data, port), ExitStack() as stack:
+        zombie, heir = servers = replicas(stack, tmp_path, kafka, topic, port)
         zombie.start()
         zombie.wait_ready()
         sending = asyncio.create_task(send(kafka, topic, range(LINES)))

@@ -61,39 +61,39 @@ async def test_open_tails_end_with_a_cursor_and_go_on_there_after_the_restart(
 ) -> None:
     topic = await kafka.create_topic(f"stop-{uuid.uuid4().hex[:8]}", partitions=2)
     await send(kafka, topic, range(100))
-    server = LogServer(tmp_path, kafka.bootstrap, topic)
-    server.start()
-    await asyncio.to_thread(server.wait_ready)
-    await stored(server, 100)
-    timeout = aiohttp.ClientTimeout(total=WAIT_S)
-    async with aiohttp.ClientSession(server.url, timeout=timeout) as session:
-        tails = {form: Reading(session, form) for form in FORMATS}
-        async with asyncio.timeout(WAIT_S):
-            await asyncio.gather(*(tail.caught_up.wait() for tail in tails.values()))
+    with LogServer(tmp_path, kafka.bootstrap, topic) as server:
+        server.start()
+        await asyncio.to_thread(server.wait_ready)
+        await stored(server, 100)
+        timeout = aiohttp.ClientTimeout(total=WAIT_S)
+        async with aiohttp.ClientSession(server.url, timeout=timeout) as session:
+            tails = {form: Reading(session, form) for form in FORMATS}
+            async with asyncio.timeout(WAIT_S):
+                await asyncio.gather(*(tail.caught_up.wait() for tail in tails.values()))
+            assert await asyncio.to_thread(server.stop) == 0
+            await asyncio.gather(*(tail.task for tail in tails.values()))
+        last_words = server.log.partition("SIGTERM: stopping")[2]
+        assert [word for word in ("Traceback", "ERROR", "WARNING") if word in last_words] == [], last_words
+
+        *_, last_id, event, data, blank = tails["sse"].lines
+        assert (event, blank) == ("event: end", "")
+        assert "the server stops" in data
+        cursor = last_id.removeprefix("id: ")
+        note = json.loads(tails["ndjson"].lines[-1])["milepost"]
+        assert (note["end"], note["cursor"]) == (True, cursor)
+        assert tails["text"].lines[-1].endswith(f"cursor={cursor}")
+
+        await send(kafka, topic, range(100, 140))
+        server.start()
+        await asyncio.to_thread(server.wait_ready)
+        resumed: list[int] = []
+        async with (
+            aiohttp.ClientSession(server.url, timeout=timeout) as session,
+            session.get("/api/v1/logs/tail", headers={"Last-Event-ID": cursor}) as answer,
+        ):
+            async for line in answer.content:
+                resumed += map(int, re.findall(r"request (\d+) of client", line.decode()))
+                if len(resumed) >= 40:
+                    break
+        assert sorted(resumed) == list(range(100, 140))
         assert await asyncio.to_thread(server.stop) == 0
-        await asyncio.gather(*(tail.task for tail in tails.values()))
-    last_words = server.log.partition("SIGTERM: stopping")[2]
-    assert [word for word in ("Traceback", "ERROR", "WARNING") if word in last_words] == [], last_words
-
-    *_, last_id, event, data, blank = tails["sse"].lines
-    assert (event, blank) == ("event: end", "")
-    assert "the server stops" in data
-    cursor = last_id.removeprefix("id: ")
-    note = json.loads(tails["ndjson"].lines[-1])["milepost"]
-    assert (note["end"], note["cursor"]) == (True, cursor)
-    assert tails["text"].lines[-1].endswith(f"cursor={cursor}")
-
-    await send(kafka, topic, range(100, 140))
-    server.start()
-    await asyncio.to_thread(server.wait_ready)
-    resumed: list[int] = []
-    async with (
-        aiohttp.ClientSession(server.url, timeout=timeout) as session,
-        session.get("/api/v1/logs/tail", headers={"Last-Event-ID": cursor}) as answer,
-    ):
-        async for line in answer.content:
-            resumed += map(int, re.findall(r"request (\d+) of client", line.decode()))
-            if len(resumed) >= 40:
-                break
-    assert sorted(resumed) == list(range(100, 140))
-    assert await asyncio.to_thread(server.stop) == 0
