@@ -49,6 +49,32 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
     assert migrate(store, Dialect()) == []
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        "lines (ts, message) SELECT now64(9), 'm'",
+        "rejects (received_at, offset) SELECT now64(3), 1",
+        "files (file_id, mark, seen_at) SELECT 1, 1, now64(3)",
+        "owners (partition, epoch) SELECT 1, 1",
+        "positions (partition, next_offset) SELECT 1, 1",
+    ],
+    ids=lambda row: row.partition(" ")[0],
+)
+def test_an_insert_is_on_the_disk_when_it_is_done(store: Store, row: str) -> None:
+    before = synced(store)
+    store.execute(f"INSERT INTO {row}")
+    files, folders = (after - earlier for after, earlier in zip(synced(store), before, strict=True))
+    assert files > 0
+    assert folders > 0
+
+
+def synced(store: Store) -> tuple[int, int]:
+    """How many files and folders the engine has written through to the disk."""
+    rows = read(store, "SELECT event, value FROM system.events WHERE event IN ('FileSync', 'DirectorySync')")
+    found = {row["event"]: int(str(row["value"])) for row in rows}
+    return found.get("FileSync", 0), found.get("DirectorySync", 0)
+
+
 def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
     store.execute("INSERT INTO schema_steps (step, name) SELECT 9999, 'of the future'")
     with pytest.raises(Fatal, match="schema step 9999"):
