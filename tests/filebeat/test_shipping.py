@@ -105,14 +105,17 @@ async def test_long_and_odd_lines_come_as_they_are_or_say_that_they_are_cut(
         container.print(b"not \xff UTF-8")
         container.print("\x01" * MIB)  # the largest document: each of its bytes becomes six
         container.print("x" * (MIB + 1))
+        container.print("\n".join(["joined", *(" " + "y" * 300_000 for _ in range(4)), "joined no more"]))
         node.filebeat.start()
-        *whole, invalid, largest, cut = await node.arrived.lines(len(odd) + 3)
+        *whole, invalid, largest, cut, joined, _ = await node.arrived.lines(len(odd) + 5)
     assert [record.message for record in whole] == odd
     assert invalid.message == "not \ufffd UTF-8"
     assert largest.message == "\x01" * MIB
     assert len(largest.raw) > 6 * MIB
     assert cut.message == "x" * MIB
     assert "truncated" in cut.document["log"]["flags"]
+    assert len(joined.message) == MIB
+    assert set(joined.document["log"]["flags"]) == {"multiline", "truncated"}
     assert not any("flags" in record.document["log"] for record in (*whole, invalid, largest))
 
 
@@ -190,6 +193,23 @@ async def test_what_a_container_said_before_it_died_is_read_when_its_pod_is_gone
         (record,) = await node.arrived.lines(1)
     assert record.message == "the last words"
     assert record.document["kubernetes"]["labels"]["seldon-deployment-id"] == "iris"
+
+
+async def test_stopped_in_order_it_sends_nothing_twice(
+    cluster: ControlPlane, kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    async with shipping(cluster, kafka, tmp_path, "v8") as node:
+        (container,) = await node.run()
+        expected = [f"line {number}" for number in range(10 * BURST)]
+        container.print("\n".join(expected))
+        node.filebeat.start()
+        await node.arrived.until(lambda records: len(records) > 100)
+        await asyncio.to_thread(node.filebeat.stop)
+        stopped_after = len(node.arrived.records)
+        node.filebeat.start()
+        records = await node.arrived.lines(len(expected))
+    assert stopped_after < len(expected)
+    assert [record.message for record in records] == expected
 
 
 @VARIANTS
