@@ -10,8 +10,8 @@ import hmac
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import ParamSpec, TypeVar
 
 from deploy.dubbo import frame
@@ -28,7 +28,7 @@ from deploy.dubbo.invocation import (
     text_body,
     value_body,
 )
-from deploy.dubbo.mapping import request_of, value_of
+from deploy.dubbo.mapping import Request, TooLarge, request_of, value_of
 from deploy.dubbo.metrics import OTHER, Metrics, Outcome
 from deploy.dubbo.services import Method, Service, Services, service_key
 from deploy.dubbo.settings import DubboSettings, ModelSettings
@@ -40,6 +40,7 @@ Result = TypeVar("Result")
 REQUEST_ID_ATTACHMENT = "milepost-request-id"
 _THREAD_BYTES = 64 << 10
 """Larger bodies are read and written in a thread: a tenth of a second in the event loop would delay all callers."""
+_UNFOLDED_BYTES = 4 * _THREAD_BYTES
 _OUTCOMES = {
     Status.SERIALIZATION_ERROR: Outcome.SERIALIZATION,
     Status.SERVER_TIMEOUT: Outcome.TIMEOUT,
@@ -134,8 +135,15 @@ class Handler:
         # would cut off who waits longer, so that without one ours alone counts.
         limits = (call.timeout_s, method.timeout_s or service.timeout_s, self._model.timeout)
         timeout_s = min(limit for limit in limits if limit)
-        request = await _aside(size, partial(request_of, body_bytes_max=self._model.body_max), method, call)
+        request = await self._request(method, call, size)
         return method, await self._backend.ask(request, call, request_id, timeout_s)
+
+    async def _request(self, method: Method, call: Invocation, size: int) -> Request:
+        if size <= _THREAD_BYTES:
+            # References may unfold to far more than the message was: such a call begins anew in a thread.
+            with suppress(TooLarge):
+                return request_of(method, call, body_bytes_max=min(self._model.body_max, _UNFOLDED_BYTES))
+        return await asyncio.to_thread(request_of, method, call, body_bytes_max=self._model.body_max)
 
     def _find(self, call: Invocation) -> tuple[Service, Method]:
         key = service_key(call.interface, call.version, call.group)

@@ -38,8 +38,12 @@ class Request:
     body: bytes | None
 
 
+class TooLarge(Refused):
+    """The arguments are more as JSON than they may be."""
+
+
 def request_of(method: Method, call: Invocation, *, body_bytes_max: int) -> Request:
-    """Return the request that this call becomes. Raises Refused."""
+    """Return the request that this call becomes. Raises Refused, TooLarge for its size."""
     if len(call.arguments) != len(method.arguments):
         expected = f"{len(method.arguments)} ({', '.join(method.arguments)})" if method.arguments else "none"
         raise Refused(
@@ -138,7 +142,7 @@ class _Unfolding:
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
-            raise Refused(Status.BAD_REQUEST, f"the arguments are more than {self._bytes_max} bytes as JSON")
+            raise TooLarge(Status.BAD_REQUEST, f"the arguments are more than {self._bytes_max} bytes as JSON")
 
     def _map(self, entries: Iterable[tuple[Value, Value]], depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
