@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -19,6 +20,7 @@ from tests.parts.chromium import Chromium
 from tests.parts.chromium import chromium as installed_chromium
 from tests.parts.containers import ClickHouseServer
 from tests.parts.containers import clickhouse_server as running_clickhouse
+from tests.parts.filebeat import install_filebeat
 from tests.parts.hdfs import HdfsCluster
 from tests.parts.ingress_nginx import IngressNginx
 from tests.parts.install import Unavailable
@@ -51,6 +53,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def filebeat_program() -> Path:
+    """The folder of the real Filebeat; start one with `tests.parts.filebeat.Filebeat`."""
+    return need(install_filebeat)
 
 
 @pytest.fixture(scope="session")

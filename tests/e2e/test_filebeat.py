@@ -24,7 +24,7 @@ from tests.parts.filebeat import Outlet
 from tests.parts.kafka import KafkaBroker
 from tests.parts.kubernetes import ControlPlane
 
-pytestmark = [pytest.mark.kafka, pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("filebeat_program"), pytest.mark.kafka, pytest.mark.cluster, pytest.mark.slow]
 ROUNDS = 5
 LINES = 4000
 """Lines that each container prints in a round."""

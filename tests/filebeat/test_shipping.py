@@ -21,7 +21,7 @@ from tests.parts.kafka import KafkaBroker, Secured
 from tests.parts.kubernetes import ControlPlane
 from tests.parts.pki import Pki
 
-pytestmark = [pytest.mark.kafka, pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("filebeat_program"), pytest.mark.kafka, pytest.mark.cluster, pytest.mark.slow]
 VARIANTS = pytest.mark.parametrize("variant", ["v8", "static"])
 SAMPLES = CONFIGURATIONS / "samples"
 DAEMON_SET = CONFIGURATIONS / "manifests" / "daemonset.yaml"
