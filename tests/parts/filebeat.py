@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import yaml
 
@@ -59,10 +59,10 @@ def _fill(folder: Path, say: Say) -> None:
         page = _fetched(f"{_INDEX}/filebeat/").decode()
         link = re.search(rf'href="([^"#]*/{re.escape(_ARCHIVE)})[#"]', page)
         if link is None:
-            raise Unavailable(f"{_INDEX}/filebeat/ does not list {_ARCHIVE}")
+            raise Unavailable(f"the package index at {urlsplit(_INDEX).hostname} does not list {_ARCHIVE}")
         archive.write_bytes(_fetched(urljoin(f"{_INDEX}/filebeat/", link[1])))
     except urllib.error.URLError as error:
-        raise Unavailable(f"filebeat comes from {_INDEX}: {error}") from error
+        raise Unavailable(f"the package index at {urlsplit(_INDEX).hostname} gives no {_ARCHIVE}: {error}") from error
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != _SHA256:
         raise Unavailable(f"{_ARCHIVE} has the SHA-256 {found}, not {_SHA256}")
