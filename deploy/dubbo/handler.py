@@ -139,11 +139,14 @@ class Handler:
         return method, await self._backend.ask(request, call, request_id, timeout_s)
 
     async def _request(self, method: Method, call: Invocation, size: int) -> Request:
+        values_max = self._dubbo.values_max
         if size <= _THREAD_BYTES:
             # References may unfold to far more than the message was: such a call begins anew in a thread.
             with suppress(TooLarge):
-                return request_of(method, call, body_bytes_max=min(self._model.body_max, _UNFOLDED_BYTES))
-        return await asyncio.to_thread(request_of, method, call, body_bytes_max=self._model.body_max)
+                at_once = min(self._model.body_max, _UNFOLDED_BYTES)
+                return request_of(method, call, body_bytes_max=at_once, values_max=values_max)
+        whole = self._model.body_max
+        return await asyncio.to_thread(request_of, method, call, body_bytes_max=whole, values_max=values_max)
 
     def _find(self, call: Invocation) -> tuple[Service, Method]:
         key = service_key(call.interface, call.version, call.group)

@@ -42,7 +42,7 @@ class TooLarge(Refused):
     """The arguments are more as JSON than they may be."""
 
 
-def request_of(method: Method, call: Invocation, *, body_bytes_max: int) -> Request:
+def request_of(method: Method, call: Invocation, *, body_bytes_max: int, values_max: int) -> Request:
     """Return the request that this call becomes. Raises Refused, TooLarge for its size."""
     if len(call.arguments) != len(method.arguments):
         expected = f"{len(method.arguments)} ({', '.join(method.arguments)})" if method.arguments else "none"
@@ -53,7 +53,7 @@ def request_of(method: Method, call: Invocation, *, body_bytes_max: int) -> Requ
     url, host = method.url.replace(MODEL, model), method.host.replace(MODEL, model)
     if method.body is None:
         return Request(method.verb, url, host, model, None)
-    unfold = _Unfolding(method.bytes, body_bytes_max, drop_class=call.generic)
+    unfold = _Unfolding(method.bytes, body_bytes_max, values_max, drop_class=call.generic)
     body = _filled(method.body, call.arguments, method, unfold)
     # NaN and Infinity are written as words, which TF Serving and Python's own servers read; strict JSON has no form.
     return Request(method.verb, url, host, model, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
@@ -106,20 +106,23 @@ def _member(value: Value, key: str) -> Value:
 class _Unfolding:
     """Turns Java values into JSON values, up to a size; `drop_class` leaves out the entry that names a map's class."""
 
-    def __init__(self, bytes_as: str, bytes_max: int, *, drop_class: bool) -> None:
+    def __init__(self, bytes_as: str, bytes_max: int, values_max: int, *, drop_class: bool) -> None:
         self._bytes_as = bytes_as
         self._bytes_max = bytes_max
         self._left = bytes_max
+        self._values_max = values_max
+        self._values_left = values_max
         self._drop_class = drop_class
 
     def __call__(self, value: Value, depth: int = 0) -> Any:
-        self._spend(2)
+        self._count(1)
         if depth > DEPTH_MAX:
             raise Refused(Status.BAD_REQUEST, f"the arguments nest deeper than {DEPTH_MAX}, or contain themselves")
         match value:
             case list() if _NUMBERS.issuperset(map(type, value)):
                 # Most of what models are asked: nothing in it needs to be looked at.
-                self._spend(len(value) * _NUMBER_CHARS)
+                self._count(len(value))
+                self._spend(len(value) * (_NUMBER_CHARS - 2))
                 unfolded: Any = value
             case list():
                 unfolded = [self(item, depth + 1) for item in value]
@@ -138,6 +141,13 @@ class _Unfolding:
                 self._spend(_NUMBER_CHARS)
                 unfolded = value
         return unfolded
+
+    def _count(self, values: int) -> None:
+        self._spend(2 * values)
+        self._values_left -= values
+        if self._values_left < 0:
+            text = f"the arguments unfold to more than {self._values_max} values (dubbo.values_max)"
+            raise Refused(Status.BAD_REQUEST, text)
 
     def _spend(self, count: int) -> None:
         self._left -= count

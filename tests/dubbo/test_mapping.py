@@ -29,8 +29,8 @@ def call(*arguments: Value, generic: bool = False) -> Invocation:
     return Invocation("2.0.2", "a.B", "", "", "m", arguments, generic=generic)
 
 
-def ask(of: Method, invocation: Invocation, body_bytes_max: int = 100_000) -> Request:
-    return request_of(of, invocation, body_bytes_max=body_bytes_max)
+def ask(of: Method, invocation: Invocation, body_bytes_max: int = 100_000, values_max: int = 1_000_000) -> Request:
+    return request_of(of, invocation, body_bytes_max=body_bytes_max, values_max=values_max)
 
 
 def body(of: Method, invocation: Invocation) -> Any:
@@ -107,6 +107,15 @@ def test_what_unfolds_without_end_is_refused_at_the_bound() -> None:
         value = [value, value]
     with pytest.raises(Refused, match="more than 100000 bytes"):
         ask(method(), call(value))
+
+
+@pytest.mark.parametrize("leaf", [["x"], [1, 2], {"a": None}, []])
+def test_values_that_references_unfold_to_are_counted_like_those_of_a_message(leaf: Value) -> None:
+    value = leaf
+    for _ in range(40):
+        value = [value, value]
+    with pytest.raises(Refused, match=re.escape("more than 10000 values (dubbo.values_max)")):
+        ask(method(), call(value), body_bytes_max=1 << 30, values_max=10_000)
 
 
 NAMED = read_services(file({
