@@ -6,7 +6,7 @@ series of a failure, which is no gap: figures show 0 then.
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards import variables
 from dashboards.alerts.dubbo import CALLS_MIN, FAILED_MAX, OURS, REQUESTS, THEIRS, P
@@ -39,27 +39,23 @@ CONNECTED = _entry("registry_connected")
 
 def dubbo() -> Dashboard:
     """Return the dashboard of the entry for callers that speak Dubbo."""
-    board = framed("Milepost / Dubbo entry", UID, "Calls over Dubbo: outcomes, duration, refusals, load, registration.")
-    for variable in (
+    return framed(
+        "Milepost / Dubbo entry",
+        UID,
+        "Calls over Dubbo: outcomes, duration, refusals, load, registration.",
         variables.job(variables.DUBBO_ENTRIES),
         variables.instance(variables.DUBBO_ENTRIES),
         variables.place(variables.DUBBO_ENTRIES),
         variables.interface(P + REQUESTS),
-    ):
-        board.with_variable(variable)
-    sections = {
-        "At a glance": _figures(),
-        "Calls": _calls(),
-        "Duration": _durations(),
-        "What callers ask wrongly": _refused(),
-        "Load": _load(),
-        "ZooKeeper": _registry(),
-    }
-    for title, panels in sections.items():
-        board.with_row(Row(title))
-        for panel in panels:
-            board.with_panel(panel)
-    return board
+        rows={
+            "At a glance": _figures(),
+            "Calls": _calls(),
+            "Duration": _durations(),
+            "What callers ask wrongly": _refused(),
+            "Load": _load(),
+            "ZooKeeper": _registry(),
+        },
+    )
 
 
 def _figures() -> list[PanelBuilder]:

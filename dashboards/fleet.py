@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards import variables
 from dashboards.frame import framed
@@ -30,28 +30,22 @@ LINK = (
 
 def fleet() -> Dashboard:
     """Return the dashboard of all models."""
-    board = framed("Milepost / Fleet", UID, "Every model of the cluster: state, traffic, errors, latency, resources.")
-    for variable in (
+    return framed(
+        "Milepost / Fleet",
+        UID,
+        "Every model of the cluster: state, traffic, errors, latency, resources.",
         variables.job(variables.EXPORTERS),
         variables.instance(variables.EXPORTERS),
         variables.namespace(),
         variables.model(),
-    ):
-        board.with_variable(variable)
-    board.with_row(Row("At a glance"))
-    for panel in _figures():
-        board.with_panel(panel)
-    board.with_row(Row("Models")).with_panel(_models())
-    board.with_row(Row("Requests, at the front of the models' pods"))
-    for panel in _traffic():
-        board.with_panel(panel)
-    board.with_row(Row("Resources"))
-    for panel in _resources():
-        board.with_panel(panel)
-    board.with_row(Row("Trouble"))
-    for panel in _trouble():
-        board.with_panel(panel)
-    return board
+        rows={
+            "At a glance": _figures(),
+            "Models": [_models()],
+            "Requests, at the front of the models' pods": _traffic(),
+            "Resources": _resources(),
+            "Trouble": _trouble(),
+        },
+    )
 
 
 def _figures() -> list[PanelBuilder]:

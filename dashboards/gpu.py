@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards import variables
 from dashboards.frame import framed
@@ -23,29 +23,25 @@ MEMORY_REQUESTED = ON_NODE("milepost_node_gpu_memory_requested_bytes")
 
 def gpu() -> Dashboard:
     """Return the dashboard of nodes and their cards."""
-    board = framed("Milepost / GPU sharing", UID, "Who holds which card, requested against used, free shares.")
-    for variable in (
+    return framed(
+        "Milepost / GPU sharing",
+        UID,
+        "Who holds which card, requested against used, free shares.",
         variables.job(variables.EXPORTERS),
         variables.instance(variables.EXPORTERS),
         variables.node(),
         variables.namespace(),
         variables.model(),
         variables.predictor(),
-    ):
-        board.with_variable(variable)
-    sections = {
-        "At a glance": _figures(),
-        "Nodes": _nodes(),
-        "Who holds which card": _holders(),
-        "Used against requested": _used(),
-        "Cards": _cards(),
-        "Blind spots": _blind(),
-    }
-    for title, panels in sections.items():
-        board.with_row(Row(title))
-        for panel in panels:
-            board.with_panel(panel)
-    return board
+        rows={
+            "At a glance": _figures(),
+            "Nodes": _nodes(),
+            "Who holds which card": _holders(),
+            "Used against requested": _used(),
+            "Cards": _cards(),
+            "Blind spots": _blind(),
+        },
+    )
 
 
 def _figures() -> list[PanelBuilder]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards import variables
 from dashboards.frame import framed
@@ -33,30 +33,26 @@ CARD_NAME = "{{pod}} {{container}} {{gpu}} {{source}}"
 
 def model() -> Dashboard:
     """Return the dashboard of one model."""
-    board = framed("Milepost / Model", UID, "One model: requests, errors, duration, resources, GPU and its log lines.")
-    board.with_variable(variables.logs_source())
-    for variable in (
+    return framed(
+        "Milepost / Model",
+        UID,
+        "One model: requests, errors, duration, resources, GPU and its log lines.",
+        variables.logs_source(),
         variables.job(variables.EXPORTERS),
         variables.instance(variables.EXPORTERS),
         variables.namespace(several=False),
         variables.model(several=False),
         variables.predictor(),
-    ):
-        board.with_variable(variable)
-    sections = {
-        "At a glance": _figures(),
-        "Requests, errors, duration": _requests(),
-        "State": _state(),
-        "CPU and memory": _resources(),
-        "GPU": _gpu(),
-        "Inside the graph and at the Ingress": _around(),
-        "Log lines": [_lines()],
-    }
-    for title, panels in sections.items():
-        board.with_row(Row(title))
-        for panel in panels:
-            board.with_panel(panel)
-    return board
+        rows={
+            "At a glance": _figures(),
+            "Requests, errors, duration": _requests(),
+            "State": _state(),
+            "CPU and memory": _resources(),
+            "GPU": _gpu(),
+            "Inside the graph and at the Ingress": _around(),
+            "Log lines": [_lines()],
+        },
+    )
 
 
 def _figures() -> list[PanelBuilder]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards import variables
 from dashboards.frame import framed
@@ -22,21 +22,21 @@ PROGRESS = ANYWHERE("milepost_logserver_last_progress_timestamp_seconds")
 
 def pipeline() -> Dashboard:
     """Return the dashboard of the log pipeline."""
-    board = framed("Milepost / Log pipeline", UID, "Lag, throughput, visible latency, rejects, disk, readers.")
-    board.with_variable(variables.job(variables.LOG_SERVERS)).with_variable(variables.instance(variables.LOG_SERVERS))
-    sections = {
-        "At a glance": _figures(),
-        "In": _in(),
-        "Latency and lag": _latency(),
-        "What was not stored": _refused(),
-        "Out": _out(),
-        "Store": _store(),
-    }
-    for title, panels in sections.items():
-        board.with_row(Row(title))
-        for panel in panels:
-            board.with_panel(panel)
-    return board
+    return framed(
+        "Milepost / Log pipeline",
+        UID,
+        "Lag, throughput, visible latency, rejects, disk, readers.",
+        variables.job(variables.LOG_SERVERS),
+        variables.instance(variables.LOG_SERVERS),
+        rows={
+            "At a glance": _figures(),
+            "In": _in(),
+            "Latency and lag": _latency(),
+            "What was not stored": _refused(),
+            "Out": _out(),
+            "Store": _store(),
+        },
+    )
 
 
 def _figures() -> list[PanelBuilder]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards import variables
 from dashboards.frame import framed
@@ -20,9 +20,11 @@ FAILED = 'code_class="5xx"'
 
 def rollout() -> Dashboard:
     """Return the dashboard that a rollout or a migration is watched on."""
-    board = framed("Milepost / Rollout", UID, "Canary against stable, and the old serving address against the new.")
     ingresses = 'label_values(milepost_ingress_requests_total{job=~"$job",namespace=~"$namespace"}, ingress)'
-    for variable in (
+    return framed(
+        "Milepost / Rollout",
+        UID,
+        "Canary against stable, and the old serving address against the new.",
         variables.job(variables.EXPORTERS),
         variables.instance(variables.EXPORTERS),
         variables.namespace(several=False),
@@ -30,19 +32,13 @@ def rollout() -> Dashboard:
         variables.predictor("stable", label="stable predictor", several=False),
         variables.predictor(label="canary predictor", several=False),
         variables.choice("ingress", ingresses),
-    ):
-        board.with_variable(variable)
-    sections = {
-        "Verdict": _verdict(),
-        "Canary against stable": _compared(),
-        "Resources": _resources(),
-        "Migration: by backend, as callers see it": _migration(),
-    }
-    for title, panels in sections.items():
-        board.with_row(Row(title))
-        for panel in panels:
-            board.with_panel(panel)
-    return board
+        rows={
+            "Verdict": _verdict(),
+            "Canary against stable": _compared(),
+            "Resources": _resources(),
+            "Migration: by backend, as callers see it": _migration(),
+        },
+    )
 
 
 def _requests(which: str, *matchers: str) -> str:
