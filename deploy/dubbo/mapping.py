@@ -115,14 +115,15 @@ class _Unfolding:
         self._drop_class = drop_class
 
     def __call__(self, value: Value, depth: int = 0) -> Any:
+        self._spend(2)
         self._count(1)
         if depth > DEPTH_MAX:
             raise Refused(Status.BAD_REQUEST, f"the arguments nest deeper than {DEPTH_MAX}, or contain themselves")
         match value:
             case list() if _NUMBERS.issuperset(map(type, value)):
                 # Most of what models are asked: nothing in it needs to be looked at.
+                self._spend(len(value) * _NUMBER_CHARS)
                 self._count(len(value))
-                self._spend(len(value) * (_NUMBER_CHARS - 2))
                 unfolded: Any = value
             case list():
                 unfolded = [self(item, depth + 1) for item in value]
@@ -143,7 +144,6 @@ class _Unfolding:
         return unfolded
 
     def _count(self, values: int) -> None:
-        self._spend(2 * values)
         self._values_left -= values
         if self._values_left < 0:
             text = f"the arguments unfold to more than {self._values_max} values (dubbo.values_max)"

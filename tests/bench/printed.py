@@ -12,19 +12,17 @@ import asyncio
 import itertools
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 
-from tests.bench.ingest import cpu_s
+from tests.bench.followers import broker_and_folder
+from tests.bench.ingest import cpu_s, running
 from tests.e2e.server import LogServer
 from tests.filebeat.node import Container
 from tests.filebeat.shipping import Shipping, shipping
 from tests.parts.filebeat import Outlet
-from tests.parts.kafka import KafkaBroker
 from tests.parts.kubernetes import ControlPlane
 
 CONTAINERS = 110
@@ -90,23 +88,16 @@ async def measure(node: Shipping, server: LogServer) -> int:
 
 async def main() -> int:
     """Run everything in a folder that goes away."""
-    with tempfile.TemporaryDirectory(prefix="milepost-bench-") as name:
-        folder = Path(name)
-        (folder / "kafka").mkdir()
-        broker = KafkaBroker(folder / "kafka").start()
+    with broker_and_folder() as (broker, folder):
         cluster = ControlPlane(folder / "cluster").start()
         try:
             topic = await broker.create_topic("printed", partitions=4)
             outlet = Outlet(broker.bootstrap, topic)
-            (folder / "server").mkdir()
-            with LogServer(folder / "server", broker.bootstrap, topic) as server:
-                server.start()
-                await asyncio.to_thread(server.wait_ready)
+            with running(broker, folder / "server", topic) as server:
                 async with shipping(cluster, broker, folder / "node", "v8", outlet=outlet) as node:
                     return await measure(node, server)
         finally:
             cluster.stop()
-            broker.stop()
 
 
 if __name__ == "__main__":

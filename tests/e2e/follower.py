@@ -6,9 +6,11 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
+
+from tests.e2e.steps import until
 
 _NUMBER = re.compile(rb"request (\d+) of client")
 _RECONNECT_S = 0.3
@@ -80,3 +82,18 @@ class Follower:
     def _see(self, data: bytes) -> None:
         for number in _NUMBER.findall(data):
             self.seen[int(number)] += 1
+
+
+@asynccontextmanager
+async def followed(url: str, lines: int, *filters: Mapping[str, str]) -> AsyncIterator[list[Follower]]:
+    """Follow by each of the filters from before it is yielded until after; a follower that fails is told."""
+    followers = [Follower(url, each, lines) for each in filters]
+    running = [asyncio.create_task(follower.run()) for follower in followers]
+    try:
+        await until(lambda: all(follower.last_id for follower in followers), "the tails' begin")
+        yield followers
+    finally:
+        for task in running:
+            task.cancel()
+        for outcome in await asyncio.gather(*running, return_exceptions=True):
+            assert isinstance(outcome, asyncio.CancelledError), outcome

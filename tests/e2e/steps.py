@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
@@ -56,6 +56,16 @@ def assert_each_once(store: Store, count: int) -> None:
     """Assert that the store has this many lines, all different."""
     sql = "SELECT count() AS rows, uniqExact(message) AS messages FROM lines"
     assert read(store, sql) == [{"rows": count, "messages": count}]
+
+
+def replicas(stack: ExitStack, folder: Path, kafka: KafkaBroker, topic: str, port: int) -> list[LogServer]:
+    """Return two log-servers, not started, on the store at this port; they end with the stack."""
+    made = []
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        url = f"clickhouse://127.0.0.1:{port}"
+        made.append(stack.enter_context(LogServer(folder / name, kafka.bootstrap, topic, "--store-url", url)))
+    return made
 
 
 @contextmanager

@@ -6,8 +6,7 @@ import asyncio
 import datetime
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from logserver.engines.embedded import EmbeddedStore
 from logserver.store import read
 from tests.conftest import need
 from tests.e2e.documents import FILES, MODELS, Documents, model_of, pod_of
-from tests.e2e.follower import Follower
+from tests.e2e.follower import Follower, followed
 from tests.e2e.server import LogServer
 from tests.e2e.steps import until
 from tests.parts.kafka import KafkaBroker
@@ -99,22 +98,6 @@ async def disturb(broker: KafkaBroker, server: LogServer, followers: list[Follow
         await asyncio.to_thread(server.wait_ready)
 
 
-@asynccontextmanager
-async def followed(server: LogServer) -> AsyncIterator[list[Follower]]:
-    """Follow one model and one pod from the beginning."""
-    model = Follower(server.url, {"namespace": "models", "model": model_of(0)}, LINES)
-    pod = Follower(server.url, {"namespace": "models", "pod": pod_of(5)}, LINES)
-    running = [asyncio.create_task(follower.run()) for follower in (model, pod)]
-    await until(lambda: bool(model.last_id and pod.last_id), "the tails' begin")
-    try:
-        yield [model, pod]
-    finally:
-        for task in running:
-            task.cancel()
-        for outcome in await asyncio.gather(*running, return_exceptions=True):
-            assert isinstance(outcome, asyncio.CancelledError), outcome
-
-
 async def caught_up(server: LogServer) -> None:
     """Wait until the server has nothing left to read, three times in a row."""
     states = [server.ready()]
@@ -139,7 +122,8 @@ async def test_every_line_is_stored_and_shown_exactly_once_through_kills_and_res
     with LogServer(tmp_path, broker.bootstrap, topic) as server:
         server.start()
         await asyncio.to_thread(server.wait_ready)
-        async with followed(server) as (model, pod):
+        of_model, of_pod = {"namespace": "models", "model": model_of(0)}, {"namespace": "models", "pod": pod_of(5)}
+        async with followed(server.url, LINES, of_model, of_pod) as (model, pod):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(produce(broker, topic))
                 tasks.create_task(disturb(broker, server, [model, pod]))

@@ -17,7 +17,7 @@ from logserver.settings import StoreSettings
 from logserver.store import read
 from tests.e2e.follower import Follower
 from tests.e2e.server import LogServer
-from tests.e2e.steps import WAIT_S, assert_each_once, front, opened, seen, send, until
+from tests.e2e.steps import WAIT_S, assert_each_once, front, opened, replicas, seen, send, until
 from tests.parts.kafka import KafkaBroker
 from tests.parts.ports import free_port
 
@@ -144,16 +144,6 @@ async def test_a_store_that_is_down_pauses_and_loses_nothing(kafka: KafkaBroker,
             assert server.stop() == 0
             with closing(ServerStore(StoreSettings(url=f"clickhouse://127.0.0.1:{port}"))) as store:
                 assert_each_once(store, 3000)
-
-
-def replicas(stack: ExitStack, folder: Path, kafka: KafkaBroker, topic: str, port: int) -> list[LogServer]:
-    """Return two log-servers, not started, on the store at this port; they end with the stack."""
-    made = []
-    for name in ("a", "b"):
-        (folder / name).mkdir()
-        url = f"clickhouse://127.0.0.1:{port}"
-        made.append(stack.enter_context(LogServer(folder / name, kafka.bootstrap, topic, "--store-url", url)))
-    return made
 
 
 async def test_two_replicas_share_a_topic_and_one_is_killed(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:

@@ -7,15 +7,13 @@ import shutil
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from logserver.store import read
-from tests.e2e.follower import Follower
+from tests.e2e.follower import followed
 from tests.e2e.server import LogServer
 from tests.e2e.steps import opened, until
 from tests.filebeat.node import Container
@@ -95,18 +93,6 @@ async def disturb(number: int, node: Shipping, server: LogServer, printed: list[
             await asyncio.to_thread(node.filebeat.start)
 
 
-@asynccontextmanager
-async def followed(server: LogServer, namespace: str, model: str) -> AsyncIterator[Follower]:
-    follower = Follower(server.url, {"namespace": namespace, "model": model}, len(PODS) * ROUNDS * LINES)
-    following = asyncio.create_task(follower.run())
-    await until(lambda: bool(follower.last_id), "the tail's begin")
-    try:
-        yield follower
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-
-
 async def test_what_containers_print_is_read_back_line_by_line(
     cluster: ControlPlane, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -117,8 +103,9 @@ async def test_what_containers_print_is_read_back_line_by_line(
         await asyncio.to_thread(server.wait_ready)
         async with shipping(cluster, kafka, tmp_path / "node", "v8", outlet=outlet) as node:
             printed = await printing(node)
+            of_model = {"namespace": node.namespace, "model": "iris"}
             await asyncio.to_thread(node.filebeat.start)
-            async with followed(server, node.namespace, "iris") as follower:
+            async with followed(server.url, len(PODS) * ROUNDS * LINES, of_model) as (follower,):
                 for number in range(ROUNDS):
                     async with asyncio.TaskGroup() as tasks:
                         for each in printed:

@@ -8,6 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.e2e.documents import Documents
-from tests.e2e.server import LogServer
+from tests.e2e.steps import replicas
 from tests.parts.kafka import KafkaBroker
 from tests.parts.native_front import native_front
 
@@ -59,13 +60,10 @@ async def events(session: aiohttp.ClientSession, url: str, last_id: str) -> Asyn
 
 async def test_a_follower_who_changes_replicas_sees_every_line_once(kafka: KafkaBroker, tmp_path: Path) -> None:
     topic = await kafka.create_topic(f"replicas-{uuid.uuid4().hex[:8]}", partitions=PARTITIONS)
-    with native_front(tmp_path / "clickhouse") as (port, _):
-        servers = []
-        for name in ("a", "b"):
-            (tmp_path / name).mkdir()
-            url = f"clickhouse://127.0.0.1:{port}"
-            servers.append(LogServer(tmp_path / name, kafka.bootstrap, topic, "--store-url", url))
-            servers[-1].start()
+    with native_front(tmp_path / "clickhouse") as (port, _), ExitStack() as stack:
+        servers = replicas(stack, tmp_path, kafka, topic, port)
+        for server in servers:
+            server.start()
         try:
             for server in servers:
                 await asyncio.to_thread(server.wait_ready)

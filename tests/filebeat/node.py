@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from milepost.kube import ContentType, KubeClient, resource_path
-from tests.parts.objects import create, wait_for
+from milepost.kube import KubeClient, resource_path
+from tests.parts.objects import create, set_status, wait_for
 
 PART_BYTES = 16 * 1024
 
@@ -48,12 +48,10 @@ class Container:
                     out.write(f"{now} P ".encode() + part + b"\n")
                 out.write(f"{now} F ".encode() + parts[-1] + b"\n")
 
-    def rotate(self) -> Path:
-        """Begin a new file, as the kubelet does, and return where the old one is."""
-        old = self.file.with_name(f"0.log.{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}")
-        self.file.rename(old)
+    def rotate(self) -> None:
+        """Begin a new file, as the kubelet does."""
+        self.file.rename(self.file.with_name(f"0.log.{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"))
         self.file.touch()
-        return old
 
     def remove(self) -> None:
         """Remove its files, as the kubelet does after the pod."""
@@ -69,7 +67,7 @@ async def run_pod(client: KubeClient, namespace: str, pod: Mapping[str, Any]) ->
     statuses = running["status"]["containerStatuses"]
     for each in statuses:
         each["containerID"] = f"containerd://{uuid.uuid4().hex}{uuid.uuid4().hex}"
-    return await _tell(client, path, {"containerStatuses": statuses})
+    return await set_status(client, path, {"containerStatuses": statuses})
 
 
 async def end_pod(client: KubeClient, namespace: str, name: str) -> None:
@@ -78,16 +76,9 @@ async def end_pod(client: KubeClient, namespace: str, name: str) -> None:
     statuses = msgspec.json.decode(await client.request("GET", path))["status"]["containerStatuses"]
     for each in statuses:
         each["state"] = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "containerID": each["containerID"]}}
-    await _tell(client, path, {"phase": "Failed", "containerStatuses": statuses})
+    await set_status(client, path, {"phase": "Failed", "containerStatuses": statuses})
     await client.request("DELETE", path, params={"gracePeriodSeconds": 0})
 
 
 def _path(namespace: str, pod: str) -> str:
     return f"{resource_path('', 'v1', 'pods', namespace=namespace)}/{pod}"
-
-
-async def _tell(client: KubeClient, path: str, status: Mapping[str, Any]) -> dict[str, Any]:
-    body = msgspec.json.encode({"status": status})
-    answer = await client.request("PATCH", f"{path}/status", body=body, content_type=ContentType.MERGE)
-    found: dict[str, Any] = msgspec.json.decode(answer)
-    return found

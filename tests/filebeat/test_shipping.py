@@ -77,6 +77,14 @@ async def until_known(node: Shipping, containers: Sequence[Container]) -> None:
         node.arrived.records.clear()
 
 
+async def read_already(node: Shipping) -> list[Container]:
+    """Start Filebeat on a pod of one container, and return that once its file is open and its labels are known."""
+    containers = await node.run()
+    node.filebeat.start()
+    await until_known(node, containers)
+    return containers
+
+
 @VARIANTS
 async def test_what_belongs_together_comes_as_one_event(
     cluster: ControlPlane, kafka: KafkaBroker, tmp_path: Path, variant: str
@@ -163,9 +171,7 @@ async def test_nothing_is_lost_when_a_file_is_rotated_or_removed_before_it_was_r
     cluster: ControlPlane, kafka: KafkaBroker, tmp_path: Path, variant: str
 ) -> None:
     async with shipping(cluster, kafka, tmp_path, variant) as node:
-        (container,) = await node.run()
-        node.filebeat.start()
-        await until_known(node, [container])
+        (container,) = await read_already(node)
         expected = [f"line {number}" for number in range(3 * BURST)]
         container.print("\n".join(expected[:BURST]))
         container.rotate()
@@ -183,9 +189,7 @@ async def test_what_a_container_said_before_it_died_is_read_when_its_pod_is_gone
     cluster: ControlPlane, kafka: KafkaBroker, tmp_path: Path, variant: str
 ) -> None:
     async with shipping(cluster, kafka, tmp_path, variant) as node:
-        (container,) = await node.run()
-        node.filebeat.start()
-        await until_known(node, [container])
+        (container,) = await read_already(node)
         await end_pod(node.client, container.namespace, container.pod)
         await asyncio.sleep(2)
         container.print("the last words")

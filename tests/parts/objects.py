@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from milepost.kube import KubeClient, resource_path
+from milepost.kube import ContentType, KubeClient, resource_path
 
 AT_ONCE = 32
 RBAC = "rbac.authorization.k8s.io"
@@ -75,6 +75,14 @@ async def create_pods(client: KubeClient, namespace: str, pods: Iterable[Mapping
     """Create these pods, many at once."""
     path = resource_path("", "v1", "pods", namespace=namespace)
     return await _at_once(create(client, path, item) for item in pods)
+
+
+async def set_status(client: KubeClient, path: str, status: Mapping[str, Any]) -> Object:
+    """Merge this into the status of the object at `path`, as its controller or kubelet would; return the object."""
+    body = msgspec.json.encode({"status": status})
+    answer = await client.request("PATCH", f"{path}/status", body=body, content_type=ContentType.MERGE)
+    found: Object = msgspec.json.decode(answer)
+    return found
 
 
 async def wait_for(client: KubeClient, path: str, ready: Callable[[Object], bool], timeout_s: float = 30) -> Object:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 
-from milepost.kube import ContentType, KubeClient, KubeError, resource_path
+from milepost.kube import KubeClient, KubeError, resource_path
 from tests.e2e.tour.replica import UNIT
 from tests.exporter.live import SELDON_GROUP
 from tests.exporter.workload import ingress, seldon_deployment, seldon_pod, service
 from tests.parts.crds import apply_definitions
-from tests.parts.objects import Object, create, create_nodes, create_pods, node, wait_for
+from tests.parts.objects import Object, create, create_nodes, create_pods, node, set_status, wait_for
 
 SELDON_CRD = Path(__file__).parents[2] / "parts" / "seldon_crd.yaml"
 MODEL, STABLE, CANARY = "fraud", "default", "canary"
@@ -76,7 +74,7 @@ async def _create_models(client: KubeClient, namespace: str) -> None:
     for each in (model, seldon_deployment("churn", namespace=namespace, replicas=1, state="Creating")):
         await create(client, models, each)
         # The operator's part; what is created has no status.
-        await _set_status(client, f"{models}/{each['metadata']['name']}", each["status"])
+        await set_status(client, f"{models}/{each['metadata']['name']}", each["status"])
     for predictor in (STABLE, CANARY):
         body = service(f"{MODEL}-{predictor}", model=MODEL, predictor=predictor, namespace=namespace)
         await create(client, resource_path("", "v1", "services", namespace=namespace), body)
@@ -134,12 +132,4 @@ async def _started(client: KubeClient, namespace: str, pod: Object) -> Object:
             each["restartCount"] = 1
             each["lastState"] = {"terminated": {"exitCode": 1, "reason": "Error", "startedAt": at, "finishedAt": at}}
     path = f"{resource_path('', 'v1', 'pods', namespace=namespace)}/{pod['metadata']['name']}"
-    return await _set_status(client, path, {"containerStatuses": statuses})
-
-
-async def _set_status(client: KubeClient, path: str, status: Mapping[str, Any]) -> Object:
-    body = msgspec.json.encode({"status": status})
-    answer: Object = msgspec.json.decode(
-        await client.request("PATCH", f"{path}/status", body=body, content_type=ContentType.MERGE)
-    )
-    return answer
+    return await set_status(client, path, {"containerStatuses": statuses})
